@@ -1,0 +1,126 @@
+package aurora
+
+import "time"
+
+// Meta is what every noun carries. Writer: the region.
+type Meta struct {
+	// ResourceID never changes and is never reused: "cluster-…" or "db-…", the
+	// DbClusterResourceId and DbiResourceId of the RDS API.
+	ResourceID string `json:"resourceId"`
+	Account    string `json:"account"`
+	Region     string `json:"region"`
+	// Generation grows with every change of Spec or DeleteRequested.
+	Generation int64     `json:"generation"`
+	CreateTime time.Time `json:"createTime"`
+	// DeleteRequested is set once and never cleared; the controller removes the
+	// noun when nothing of it is left.
+	DeleteRequested bool  `json:"deleteRequested,omitempty"`
+	Tags            []Tag `json:"tags,omitempty"`
+}
+
+// Tag is a key and value that a user put on a resource.
+type Tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// DBCluster is an Aurora DB cluster: one database, one writer, up to 15 readers.
+type DBCluster struct {
+	Meta
+	Spec   DBClusterSpec   `json:"spec"`
+	Status DBClusterStatus `json:"status"`
+}
+
+// DBClusterSpec is what the user asked for. Writer: the region.
+// Names and meanings are those of the RDS API's CreateDBCluster.
+type DBClusterSpec struct {
+	Identifier     string `json:"identifier"` // lower case, unique in account and region
+	Engine         string `json:"engine"`     // aurora-postgresql
+	EngineMode     string `json:"engineMode"` // provisioned
+	EngineVersion  string `json:"engineVersion"`
+	DatabaseName   string `json:"databaseName,omitempty"`
+	MasterUsername string `json:"masterUsername"`
+	// MasterUserVerifier is PostgreSQL's stored form of the master password
+	// (SCRAM-SHA-256$…). The password itself is never stored.
+	MasterUserVerifier string `json:"masterUserVerifier"`
+	// MasterPasswordGeneration grows with every change of the verifier.
+	MasterPasswordGeneration int64 `json:"masterPasswordGeneration"`
+
+	Port                 int      `json:"port"` // 0: the installation's default
+	AvailabilityZones    []string `json:"availabilityZones"`
+	DBSubnetGroupName    string   `json:"dbSubnetGroupName,omitempty"`
+	VpcID                string   `json:"vpcId,omitempty"`
+	VpcSecurityGroupIDs  []string `json:"vpcSecurityGroupIds,omitempty"`
+	ParameterGroupName   string   `json:"parameterGroupName"`
+	StorageEncrypted     bool     `json:"storageEncrypted,omitempty"`
+	KmsKeyID             string   `json:"kmsKeyId,omitempty"` // a key ARN
+	StorageType          string   `json:"storageType,omitempty"`
+	IAMDatabaseAuth      bool     `json:"iamDatabaseAuth,omitempty"`
+	DeletionProtection   bool     `json:"deletionProtection,omitempty"`
+	CopyTagsToSnapshot   bool     `json:"copyTagsToSnapshot,omitempty"`
+	CloudwatchLogExports []string `json:"cloudwatchLogExports,omitempty"`
+	NetworkType          string   `json:"networkType,omitempty"`
+
+	BackupRetentionPeriod      int    `json:"backupRetentionPeriod"`      // days, 1–35
+	PreferredBackupWindow      string `json:"preferredBackupWindow"`      // hh24:mi-hh24:mi, UTC
+	PreferredMaintenanceWindow string `json:"preferredMaintenanceWindow"` // ddd:hh24:mi-ddd:hh24:mi, UTC
+
+	ServerlessV2 *ServerlessV2Scaling `json:"serverlessV2,omitempty"`
+}
+
+// ServerlessV2Scaling bounds the capacity of db.serverless instances, in Aurora
+// capacity units (one ACU is about 2 GiB of memory).
+type ServerlessV2Scaling struct {
+	MinCapacity           float64 `json:"minCapacity"`
+	MaxCapacity           float64 `json:"maxCapacity"`
+	SecondsUntilAutoPause int     `json:"secondsUntilAutoPause,omitempty"`
+}
+
+// DBClusterStatus is what there is. Writer: the controller.
+type DBClusterStatus struct {
+	// ObservedGeneration is the Generation that Status and every instance's
+	// server report have reached. Equal to Generation: converged.
+	ObservedGeneration int64  `json:"observedGeneration"`
+	Status             string `json:"status"`           // a ClusterStatus… word of AWS
+	Reason             string `json:"reason,omitempty"` // why it is not available, for people
+
+	// Term is the fencing number of the current writer; it only grows.
+	Term int64 `json:"term"`
+	// Writer is the resource id of the writer, empty before the first instance.
+	Writer string `json:"writer,omitempty"`
+	// Initialized says that the database exists (initdb is done and the master
+	// user is there), so that no instance is ever initialized a second time.
+	Initialized bool `json:"initialized,omitempty"`
+	// SystemIdentifier is PostgreSQL's, decimal.
+	SystemIdentifier string `json:"systemIdentifier,omitempty"`
+
+	WriterEndpoint Address `json:"writerEndpoint,omitzero"`
+	ReaderEndpoint Address `json:"readerEndpoint,omitzero"`
+
+	// OSUser is the numeric user and group id of the cluster's servers; 0 means
+	// the user that Daybreak itself runs as.
+	OSUser int `json:"osUser,omitempty"`
+	// InternalSecret is the sealed password of Daybreak's own database roles.
+	InternalSecret []byte `json:"internalSecret,omitempty"`
+}
+
+// Address is where clients connect.
+type Address struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+	// Published is a second address for other hosts and containers, if the
+	// installation has one (host:port).
+	Published string `json:"published,omitempty"`
+}
+
+// Cluster statuses, in AWS's words.
+const (
+	ClusterStatusCreating              = "creating"
+	ClusterStatusAvailable             = "available"
+	ClusterStatusModifying             = "modifying"
+	ClusterStatusResettingCredentials  = "resetting-master-credentials"
+	ClusterStatusFailingOver           = "failing-over"
+	ClusterStatusDeleting              = "deleting"
+	ClusterStatusStopped               = "stopped"
+	ClusterStatusInaccessibleEncrypted = "inaccessible-encryption-credentials"
+)

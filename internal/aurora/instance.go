@@ -1,0 +1,133 @@
+package aurora
+
+import "time"
+
+// DBInstance is one PostgreSQL server of a DB cluster.
+type DBInstance struct {
+	Meta
+	Spec   DBInstanceSpec   `json:"spec"`
+	Status DBInstanceStatus `json:"status"`
+	Server ServerReport     `json:"server"`
+}
+
+// DBInstanceSpec is what the user asked for. Writer: the region.
+// Names and meanings are those of the RDS API's CreateDBInstance.
+type DBInstanceSpec struct {
+	Identifier        string `json:"identifier"`
+	ClusterResourceID string `json:"clusterResourceId"`
+	ClusterIdentifier string `json:"clusterIdentifier"`
+	Engine            string `json:"engine"`
+	Class             string `json:"class"` // db.r6g.large
+	// AvailabilityZone is empty when the user left the choice to us.
+	AvailabilityZone        string `json:"availabilityZone,omitempty"`
+	PromotionTier           int    `json:"promotionTier"` // 0–15
+	PubliclyAccessible      bool   `json:"publiclyAccessible,omitempty"`
+	AutoMinorVersionUpgrade bool   `json:"autoMinorVersionUpgrade,omitempty"`
+	CopyTagsToSnapshot      bool   `json:"copyTagsToSnapshot,omitempty"`
+	ParameterGroupName      string `json:"parameterGroupName"`
+	CACertificateIdentifier string `json:"caCertificateIdentifier"`
+	MonitoringInterval      int    `json:"monitoringInterval,omitempty"` // seconds
+	MonitoringRoleArn       string `json:"monitoringRoleArn,omitempty"`
+
+	PerformanceInsightsEnabled   bool   `json:"performanceInsightsEnabled,omitempty"`
+	PerformanceInsightsKMSKeyID  string `json:"performanceInsightsKmsKeyId,omitempty"`
+	PerformanceInsightsRetention int    `json:"performanceInsightsRetention,omitempty"` // days
+
+	PreferredBackupWindow      string `json:"preferredBackupWindow"`
+	PreferredMaintenanceWindow string `json:"preferredMaintenanceWindow"`
+
+	// RestartGeneration grows with every RebootDBInstance.
+	RestartGeneration int64 `json:"restartGeneration,omitempty"`
+}
+
+// DBInstanceStatus is what the controller decided about the instance.
+// Writer: the controller.
+type DBInstanceStatus struct {
+	ObservedGeneration int64  `json:"observedGeneration"`
+	Status             string `json:"status"` // an InstanceStatus… word of AWS
+	Reason             string `json:"reason,omitempty"`
+
+	AvailabilityZone string  `json:"availabilityZone,omitempty"` // the zone it was placed in
+	Host             string  `json:"host,omitempty"`             // the id of the Host that runs it
+	Endpoint         Address `json:"endpoint,omitzero"`
+	Task             Task    `json:"task,omitzero"`
+}
+
+// Task is the standing order of the controller to the node: make the instance's
+// server so, and keep it so. The node repeats it until the report agrees.
+type Task struct {
+	Role ServerRole `json:"role,omitempty"`
+	// Term is the cluster's term that Role was decided in.
+	Term int64 `json:"term,omitempty"`
+	// Upstream is the resource id of the instance that a reader follows.
+	Upstream string `json:"upstream,omitempty"`
+	// Build says how an empty data directory is filled.
+	Build Build `json:"build,omitempty"`
+}
+
+// ServerRole is what a server is for. The empty role means: no server, and no
+// data directory.
+type ServerRole string
+
+const (
+	RoleNone   ServerRole = ""
+	RoleWriter ServerRole = "writer"
+	RoleReader ServerRole = "reader"
+)
+
+// Build is a way to fill an empty data directory.
+type Build string
+
+const (
+	BuildInitdb Build = "initdb" // the cluster's first instance, and only while it is not Initialized
+	BuildCopy   Build = "copy"   // a copy of the upstream
+)
+
+// ServerReport is what the node sees of the instance's server. Writer: the node.
+type ServerReport struct {
+	Phase ServerPhase `json:"phase,omitempty"`
+	// Role and Term are those of the task that the running server fulfils.
+	Role ServerRole `json:"role,omitempty"`
+	Term int64      `json:"term,omitempty"`
+	// ObservedGeneration and ClusterGeneration are the generations of the
+	// instance and of its cluster whose settings the server runs with.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	ClusterGeneration  int64 `json:"clusterGeneration,omitempty"`
+	// MasterPasswordGeneration is the one applied in the database (writer only).
+	MasterPasswordGeneration int64 `json:"masterPasswordGeneration,omitempty"`
+	RestartGeneration        int64 `json:"restartGeneration,omitempty"`
+
+	PID              int       `json:"pid,omitempty"`
+	StartTime        time.Time `json:"startTime,omitzero"`
+	SocketDir        string    `json:"socketDir,omitempty"` // where the endpoint reaches the server
+	Version          string    `json:"version,omitempty"`   // the running minor, as 15.18
+	SystemIdentifier string    `json:"systemIdentifier,omitempty"`
+	SharedBuffers    int64     `json:"sharedBuffers,omitempty"`  // bytes, as running
+	MaxConnections   int       `json:"maxConnections,omitempty"` // as running
+	// Message says for people what is being done or what is wrong.
+	Message string `json:"message,omitempty"`
+}
+
+// ServerPhase is the life of a server as the node sees it.
+type ServerPhase string
+
+const (
+	PhaseNone     ServerPhase = ""         // nothing is there
+	PhaseBuilding ServerPhase = "building" // the data directory is being filled
+	PhaseStarting ServerPhase = "starting" // recovery, or not yet accepting connections
+	PhaseRunning  ServerPhase = "running"  // accepts connections in Role
+	PhaseStopping ServerPhase = "stopping"
+	PhaseStopped  ServerPhase = "stopped" // the data directory is there, no process
+	PhaseFailed   ServerPhase = "failed"  // Message says why; the node goes on trying
+	PhaseRemoved  ServerPhase = "removed" // process and data directory are gone
+)
+
+// Instance statuses, in AWS's words.
+const (
+	InstanceStatusCreating  = "creating"
+	InstanceStatusAvailable = "available"
+	InstanceStatusModifying = "modifying"
+	InstanceStatusRebooting = "rebooting"
+	InstanceStatusDeleting  = "deleting"
+	InstanceStatusFailed    = "failed"
+)

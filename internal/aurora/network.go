@@ -1,0 +1,43 @@
+package aurora
+
+// SecurityGroup decides by address who may connect. Writer: the region.
+type SecurityGroup struct {
+	GroupID     string              `json:"groupId"`
+	Account     string              `json:"account"`
+	Region      string              `json:"region"`
+	VpcID       string              `json:"vpcId"`
+	Name        string              `json:"name"`
+	Description string              `json:"description"`
+	Ingress     []SecurityGroupRule `json:"ingress,omitempty"`
+	Egress      []SecurityGroupRule `json:"egress,omitempty"`
+	Tags        []Tag               `json:"tags,omitempty"`
+}
+
+// SecurityGroupRule is one permission with exactly one source: CIDR (IPv4 or
+// IPv6), PrefixListID or SourceGroupID.
+type SecurityGroupRule struct {
+	RuleID        string `json:"ruleId"`
+	Protocol      string `json:"protocol"` // tcp, udp, icmp, a number, or -1 for all
+	FromPort      int    `json:"fromPort"` // -1 for all
+	ToPort        int    `json:"toPort"`
+	CIDR          string `json:"cidr,omitempty"`
+	PrefixListID  string `json:"prefixListId,omitempty"`
+	SourceGroupID string `json:"sourceGroupId,omitempty"`
+	Description   string `json:"description,omitempty"`
+	Tags          []Tag  `json:"tags,omitempty"`
+}
+
+// Host is a machine that runs a node. Writer: the node.
+type Host struct {
+	ID          string            `json:"id"`
+	Zones       []HostZone        `json:"zones"` // the zones that it stands for
+	CPUs        int               `json:"cpus"`
+	MemoryBytes int64             `json:"memoryBytes"`
+	PGVersion   string            `json:"pgVersion"` // the minor installed, as 15.18
+	Labels      map[string]string `json:"labels,omitempty"`
+}
+
+// HostZone is an availability zone that a host stands for: suffix a, b or c.
+type HostZone struct {
+	Suffix string `json:"suffix"` // appended to the region's name
+}
