@@ -1,0 +1,121 @@
+// Package layout says where everything of an installation lies on disk, and
+// holds the one helper that writes files that matter. It knows paths only, not
+// what is in them.
+package layout
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// maxSocketPath is the longest path of a unix socket (sun_path, with its NUL).
+const maxSocketPath = 107
+
+// longestSocketName is the longest path that is put below RunDir.
+const longestSocketName = "pg/db-01234567890123456789012345/.s.PGSQL.5432.lock"
+
+// Layout is the data directory of one installation.
+type Layout struct {
+	Root string // absolute
+}
+
+// New returns the layout of the data directory root; empty means the default:
+// DAYBREAK_DATA_DIR, else /var/lib/daybreak for root, else
+// $XDG_DATA_HOME/daybreak or ~/.local/share/daybreak.
+func New(root string) (Layout, error) {
+	if root == "" {
+		root = defaultRoot()
+	}
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return Layout{}, fmt.Errorf("data directory %q: %w", root, err)
+	}
+	return Layout{Root: abs}, nil
+}
+
+func defaultRoot() string {
+	if dir := os.Getenv("DAYBREAK_DATA_DIR"); dir != "" {
+		return dir
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/daybreak"
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "daybreak")
+	}
+	home, _ := os.UserHomeDir()
+	return filepath.Join(home, ".local", "share", "daybreak")
+}
+
+// Create makes the directories of the installation. Root and Zones may be
+// passed through by the clusters' user ids; the rest is the installation's own.
+func (l Layout) Create() error {
+	for dir, mode := range map[string]os.FileMode{
+		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "pg"): 0o711,
+		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700,
+	} {
+		if err := os.MkdirAll(dir, mode); err != nil {
+			return fmt.Errorf("create data directory: %w", err)
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			return fmt.Errorf("create data directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// ID is short, stable and different for each data directory.
+func (l Layout) ID() string {
+	sum := sha256.Sum256([]byte(l.Root))
+	return hex.EncodeToString(sum[:4])
+}
+
+func (l Layout) Etcd() string  { return filepath.Join(l.Root, "etcd") }
+func (l Layout) Logs() string  { return filepath.Join(l.Root, "log") }
+func (l Layout) PKI() string   { return filepath.Join(l.Root, "pki") }
+func (l Layout) Keys() string  { return filepath.Join(l.Root, "keys") }
+func (l Layout) Blobs() string { return filepath.Join(l.Root, "blobs") }
+func (l Layout) Zones() string { return filepath.Join(l.Root, "zones") }
+
+// Runs holds the working directories of Terraform runs while they run.
+func (l Layout) Runs() string { return filepath.Join(l.Root, "runs") }
+
+// Config is the installation's own settings, written by its first start.
+func (l Layout) Config() string { return filepath.Join(l.Root, "config.json") }
+
+// RunDir holds sockets and lock files. It is below Root, unless that path is too
+// long for a unix socket.
+func (l Layout) RunDir() string {
+	dir := filepath.Join(l.Root, "run")
+	if len(dir)+1+len(longestSocketName) <= maxSocketPath {
+		return dir
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("daybreak-%d-%s", os.Geteuid(), l.ID()))
+}
+
+// EtcdSocket is where etcd answers clients.
+func (l Layout) EtcdSocket() string { return filepath.Join(l.RunDir(), "etcd.sock") }
+
+// Lock is the lock file that the process of this name holds while it lives.
+func (l Layout) Lock(process string) string { return filepath.Join(l.RunDir(), process+".lock") }
+
+// Log is the log file of the process of this name.
+func (l Layout) Log(process string) string { return filepath.Join(l.Logs(), process+".log") }
+
+// Cluster is the directory of a cluster in one zone.
+func (l Layout) Cluster(zone, clusterID string) string {
+	return filepath.Join(l.Zones(), zone, clusterID)
+}
+
+// Instance is the directory of a DB instance, in its zone: data, log, secrets.
+func (l Layout) Instance(zone, clusterID, instanceID string) string {
+	return filepath.Join(l.Cluster(zone, clusterID), instanceID)
+}
+
+// InstanceSocketDir is where the PostgreSQL server of a DB instance has its socket.
+func (l Layout) InstanceSocketDir(instanceID string) string {
+	return filepath.Join(l.RunDir(), "pg", instanceID)
+}
