@@ -1,0 +1,83 @@
+// Package etcd runs the embedded etcd: the process "daybreak etcd". It is a
+// process of its own because etcd ends its process when its disk is full. It
+// knows nothing of what is stored.
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Config of a one-member etcd.
+type Config struct {
+	Dir    string // data directory, 0700
+	Socket string // unix socket for clients; the peer socket is beside it
+}
+
+const (
+	quotaBytes       = 2 << 30
+	compactRetention = "5m"
+)
+
+// Run serves until ctx ends, then stops in order. It returns an error if etcd
+// could not start or stopped by itself.
+func Run(ctx context.Context, c Config) error {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	for _, socket := range []string{c.Socket, peerSocket(c)} {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("etcd: %w", err)
+		}
+	}
+	cfg, err := config(c)
+	if err != nil {
+		return err
+	}
+	server, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return fmt.Errorf("start etcd in %s: %w", c.Dir, err)
+	}
+	defer server.Close()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-server.Err():
+		return fmt.Errorf("etcd stopped: %w", err)
+	case <-server.Server.StopNotify():
+		return errors.New("etcd stopped by itself")
+	}
+}
+
+func peerSocket(c Config) string { return c.Socket + ".peer" }
+
+func config(c Config) (*embed.Config, error) {
+	cfg := embed.NewConfig()
+	cfg.Name = "daybreak"
+	cfg.Dir = c.Dir
+	client := url.URL{Scheme: "unix", Path: c.Socket}
+	peer := url.URL{Scheme: "unix", Path: peerSocket(c)}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.QuotaBackendBytes = quotaBytes
+	cfg.AutoCompactionMode = embed.CompactorModePeriodic
+	cfg.AutoCompactionRetention = compactRetention
+	cfg.TickMs, cfg.ElectionMs = 50, 500
+	logs := zap.NewProductionConfig()
+	logs.Level = zap.NewAtomicLevelAt(zapcore.WarnLevel)
+	logger, err := logs.Build()
+	if err != nil {
+		return nil, fmt.Errorf("etcd log: %w", err)
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
+	return cfg, cfg.Validate()
+}

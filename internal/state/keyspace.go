@@ -1,0 +1,95 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+)
+
+// The keyspace, version 1. A value is the JSON of the type named.
+//
+//	/daybreak/v1/db-clusters/<resource id>         aurora.DBCluster
+//	/daybreak/v1/db-instances/<resource id>        aurora.DBInstance
+//	/daybreak/v1/security-groups/<group id>        aurora.SecurityGroup
+//	/daybreak/v1/hosts/<host id>                   aurora.Host
+//	/daybreak/v1/names/<kind>/<account>/<region>/<name>   resource id: a name that is taken
+//	/daybreak/v1/addresses/<ip>                    resource id and kind of the endpoint that has it
+//	/daybreak/v1/region/…                          nouns of the region alone
+//	/daybreak/v1/platform/…                        nouns of the platform alone
+//
+// Upgrades of an installation move values from one version's root to the next.
+const root = "/daybreak/v1/"
+
+// DBClusters is keyed by DbClusterResourceId.
+func DBClusters(s *Store) Table[aurora.DBCluster] {
+	return NewTable[aurora.DBCluster](s, "db-clusters")
+}
+
+// DBInstances is keyed by DbiResourceId.
+func DBInstances(s *Store) Table[aurora.DBInstance] {
+	return NewTable[aurora.DBInstance](s, "db-instances")
+}
+
+// SecurityGroups is keyed by group id.
+func SecurityGroups(s *Store) Table[aurora.SecurityGroup] {
+	return NewTable[aurora.SecurityGroup](s, "security-groups")
+}
+
+// Hosts is keyed by host id.
+func Hosts(s *Store) Table[aurora.Host] { return NewTable[aurora.Host](s, "hosts") }
+
+// Addresses is keyed by IP address; the value says which endpoint has it, as
+// "cluster-…/writer".
+func Addresses(s *Store) Table[string] { return NewTable[string](s, "addresses") }
+
+// Name is a name that only one resource of a kind can have in a scope.
+type Name struct {
+	Kind, Account, Region, Name string
+}
+
+func (n Name) key() string {
+	return root + "names/" + strings.Join([]string{n.Kind, n.Account, n.Region, n.Name}, "/")
+}
+
+// Claim takes the name for a resource, in the transaction that creates it.
+func (n Name) Claim(resourceID string) Op {
+	return Op{
+		cmps: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(n.key()), "=", 0)},
+		ops:  []clientv3.Op{clientv3.OpPut(n.key(), resourceID)},
+	}
+}
+
+// Release frees the name, if that resource still has it, in the transaction
+// that deletes or renames it.
+func (n Name) Release(resourceID string) Op {
+	return Op{
+		cmps: []clientv3.Cmp{clientv3.Compare(clientv3.Value(n.key()), "=", resourceID)},
+		ops:  []clientv3.Op{clientv3.OpDelete(n.key())},
+	}
+}
+
+// Lookup returns the resource id that has the name, or ErrNotFound.
+func (s *Store) Lookup(ctx context.Context, n Name) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := s.client.Get(ctx, n.key())
+	if err != nil {
+		return "", wrap(err)
+	}
+	if len(resp.Kvs) == 0 {
+		return "", fmt.Errorf("%s %s: %w", n.Kind, n.Name, ErrNotFound)
+	}
+	return string(resp.Kvs[0].Value), nil
+}
+
+// Kinds of names.
+const (
+	KindDBCluster     = "db-cluster"
+	KindDBInstance    = "db-instance"
+	KindDBSubnetGroup = "db-subnet-group"
+	KindSecurityGroup = "security-group" // name is "<vpc id>/<group name>"
+)
