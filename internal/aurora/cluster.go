@@ -29,6 +29,7 @@ type DBCluster struct {
 	Meta
 	Spec   DBClusterSpec   `json:"spec"`
 	Status DBClusterStatus `json:"status"`
+	Volume VolumeReport    `json:"volume,omitzero"`
 }
 
 // DBClusterSpec is what the user asked for. Writer: the region.
@@ -100,9 +101,45 @@ type DBClusterStatus struct {
 	// OSUser is the numeric user and group id of the cluster's servers; 0 means
 	// the user that Daybreak itself runs as.
 	OSUser int `json:"osUser,omitempty"`
-	// InternalSecret is the sealed password of Daybreak's own database roles.
+	// InternalSecret is what the passwords of Daybreak's own database roles are
+	// derived from, sealed for InternalSecretPurpose.
 	InternalSecret []byte `json:"internalSecret,omitempty"`
+
+	// Handover is the planned change of writer that is going on, if any.
+	Handover *Handover `json:"handover,omitempty"`
+	// Retained is the data of a cluster that has no instance. The next instance
+	// adopts it.
+	Retained *RetainedData `json:"retained,omitempty"`
 }
+
+// Handover passes the writer's role on to a reader without losing a commit: stop
+// From cleanly, wait for a reader that has replayed all of its WAL, promote that
+// reader in the next term.
+type Handover struct {
+	From string `json:"from"` // the old writer's resource id
+	// Since is when the attempt began; in the future, when the next one may.
+	Since time.Time `json:"since"`
+	// StopLSN is the last checkpoint of the stopped writer; 0 while it stops.
+	StopLSN uint64 `json:"stopLsn,omitempty"`
+}
+
+// RetainedData is the data directory that the last instance of a cluster left.
+type RetainedData struct {
+	Instance string `json:"instance"` // the resource id that its directory has
+	Zone     string `json:"zone"`
+	Host     string `json:"host"`
+	// Remove orders the host to delete it: the cluster is being deleted.
+	Remove bool `json:"remove,omitempty"`
+}
+
+// VolumeReport is what the node did with retained data. Writer: the node.
+type VolumeReport struct {
+	// Removed is the Retained.Instance whose directory is gone.
+	Removed string `json:"removed,omitempty"`
+}
+
+// InternalSecretPurpose is what a cluster's InternalSecret is sealed for.
+func InternalSecretPurpose(clusterID string) string { return "internal-secret/" + clusterID }
 
 // Address is where clients connect.
 type Address struct {

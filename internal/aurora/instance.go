@@ -63,16 +63,26 @@ type Task struct {
 	Upstream string `json:"upstream,omitempty"`
 	// Build says how an empty data directory is filled.
 	Build Build `json:"build,omitempty"`
+	// Adopt is the data that BuildAdopt takes over.
+	Adopt *RetainedData `json:"adopt,omitempty"`
+	// ReachLSN: a writer is never promoted before it has replayed this position;
+	// a reader reports in ReachedLSN when it has. 0: none.
+	ReachLSN uint64 `json:"reachLsn,omitempty"`
+	// Generation is the instance's generation whose settings the server may
+	// restart for: servers of one cluster take turns.
+	Generation int64 `json:"generation,omitempty"`
 }
 
-// ServerRole is what a server is for. The empty role means: no server, and no
-// data directory.
+// ServerRole is what a server is for. Without a role the node does nothing: no
+// data is ever removed for want of an order.
 type ServerRole string
 
 const (
-	RoleNone   ServerRole = ""
-	RoleWriter ServerRole = "writer"
-	RoleReader ServerRole = "reader"
+	RoleNone    ServerRole = ""
+	RoleWriter  ServerRole = "writer"
+	RoleReader  ServerRole = "reader"
+	RoleStopped ServerRole = "stopped" // cleanly shut down, data directory kept
+	RoleRemoved ServerRole = "removed" // no server and no data directory
 )
 
 // Build is a way to fill an empty data directory.
@@ -81,6 +91,7 @@ type Build string
 const (
 	BuildInitdb Build = "initdb" // the cluster's first instance, and only while it is not Initialized
 	BuildCopy   Build = "copy"   // a copy of the upstream
+	BuildAdopt  Build = "adopt"  // the data that the cluster's last instance left
 )
 
 // ServerReport is what the node sees of the instance's server. Writer: the node.
@@ -104,6 +115,11 @@ type ServerReport struct {
 	SystemIdentifier string    `json:"systemIdentifier,omitempty"`
 	SharedBuffers    int64     `json:"sharedBuffers,omitempty"`  // bytes, as running
 	MaxConnections   int       `json:"maxConnections,omitempty"` // as running
+	// StopLSN is the shutdown checkpoint of a cleanly stopped server; 0 when it
+	// did not stop cleanly.
+	StopLSN uint64 `json:"stopLsn,omitempty"`
+	// ReachedLSN is the Task.ReachLSN that a reader has replayed.
+	ReachedLSN uint64 `json:"reachedLsn,omitempty"`
 	// Message says for people what is being done or what is wrong.
 	Message string `json:"message,omitempty"`
 }
