@@ -1,0 +1,90 @@
+// Package cli holds the commands of the daybreak binary that people and scripts
+// use. Each is arguments → call → view. The calls go to the platform's API and
+// to the AWS API; nothing here reads the state or touches a process other than
+// our own.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybreakdb/daybreak/internal/layout"
+)
+
+// Options are what the binary gives its commands.
+type Options struct {
+	// Checks looks at this host for what Daybreak needs, for doctor and for the
+	// start of the server.
+	Checks func(ctx context.Context, l layout.Layout) []Check
+	// StopDatabases stops every PostgreSQL server of the installation cleanly.
+	StopDatabases func(ctx context.Context, l layout.Layout) error
+	// Version is printed by --version.
+	Version string
+}
+
+// Check is one thing that doctor looked at.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Needed bool   `json:"needed"` // without it the server cannot work
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"` // what to do about it
+}
+
+// app is what every command has: the global flags and the options.
+type app struct {
+	Options
+	dataDir string
+	output  string
+	view    *view
+}
+
+// New returns the command tree.
+func New(o Options) *cobra.Command {
+	a := &app{Options: o}
+	root := &cobra.Command{
+		Use:           "daybreak",
+		Short:         "Aurora PostgreSQL as a service, on AWS or on your own machines",
+		Version:       o.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			json, err := wantJSON(a.output)
+			a.view = newView(cmd.OutOrStdout(), cmd.ErrOrStderr(), json)
+			return err
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.dataDir, "data-dir", "", "where the installation lives (default $DAYBREAK_DATA_DIR, else /var/lib/daybreak or ~/.local/share/daybreak)")
+	flags.StringVarP(&a.output, "output", "o", "table", "table or json")
+	root.AddCommand(
+		a.upCommand(), a.listCommand(), a.describeCommand(), a.endpointsCommand(), a.logsCommand(),
+		a.modifyCommand(), a.downCommand(), a.psqlCommand(),
+		a.awsCommand(), a.envCommand(), a.doctorCommand(), a.serverCommand(),
+	)
+	return root
+}
+
+func wantJSON(output string) (bool, error) {
+	switch output {
+	case "table":
+		return false, nil
+	case "json":
+		return true, nil
+	}
+	return false, fmt.Errorf("--output %q: want table or json", output)
+}
+
+func (a *app) layout() (layout.Layout, error) { return layout.New(a.dataDir) }
+
+// binary is the path of this program, for the processes it starts.
+func binary() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find our own binary: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,155 @@
+// Package config holds the settings of an installation: made by its first
+// start, kept in its data directory, read by each of its processes.
+package config
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/daybreakdb/daybreak/internal/layout"
+)
+
+// Config is stored as JSON in <data dir>/config.json.
+type Config struct {
+	Account      string `json:"account"`      // AWS account id of the embedded region, 12 digits
+	Region       string `json:"region"`       // the default region's name
+	RegionAddr   string `json:"regionAddr"`   // host:port of the AWS API
+	PlatformAddr string `json:"platformAddr"` // host:port of the platform's API
+	EndpointBind string `json:"endpointBind"` // IP address that endpoints are also published at, or empty
+	EndpointNet  string `json:"endpointNet"`  // prefix that endpoint addresses are taken from
+	DefaultPort  int    `json:"defaultPort"`  // port of clusters that ask for none
+	PortReason   string `json:"portReason"`   // why DefaultPort is not 5432, for people
+	LoopbackAs   string `json:"loopbackAs"`   // address inside the default VPC that a loopback client counts as
+	MinFreeBytes int64  `json:"minFreeBytes"` // below this much free disk nothing new is created
+}
+
+// Credentials are the installation's own AWS test keys and platform token. They
+// open this installation and nothing else.
+type Credentials struct {
+	AccessKeyID     string `json:"accessKeyId"`
+	SecretAccessKey string `json:"secretAccessKey"`
+	PlatformToken   string `json:"platformToken"`
+}
+
+// Defaults of a new installation.
+const (
+	DefaultAccount      = "111122223333"
+	DefaultRegion       = "us-west-2"
+	DefaultRegionAddr   = "127.0.0.1:4566"
+	DefaultPlatformAddr = "127.0.0.1:8420"
+	DefaultLoopbackAs   = "172.31.255.254"
+	defaultMinFree      = 256 << 20
+)
+
+// ErrNone says that the data directory holds no installation yet.
+var ErrNone = errors.New("no Daybreak installation here yet: start one with 'daybreak server start'")
+
+// Load reads the settings of the installation at l, or returns ErrNone.
+func Load(l layout.Layout) (Config, error) {
+	var c Config
+	data, err := os.ReadFile(l.Config())
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("%s: %w", l.Root, ErrNone)
+	}
+	if err != nil {
+		return c, fmt.Errorf("settings: %w", err)
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("settings in %s: %w", l.Config(), err)
+	}
+	return c, c.validate()
+}
+
+// Save stores the settings.
+func (c Config) Save(l layout.Layout) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return layout.WriteFile(l.Config(), append(data, '\n'), 0o600)
+}
+
+// New returns the settings of a new installation: the defaults, the
+// environment over them (DAYBREAK_REGION_ADDR, DAYBREAK_PLATFORM_ADDR,
+// DAYBREAK_REGION), and endpoint addresses that follow from the data directory,
+// so that installations side by side keep apart.
+func New(l layout.Layout) Config {
+	return Config{
+		Account:      DefaultAccount,
+		Region:       fromEnv("DAYBREAK_REGION", DefaultRegion),
+		RegionAddr:   fromEnv("DAYBREAK_REGION_ADDR", DefaultRegionAddr),
+		PlatformAddr: fromEnv("DAYBREAK_PLATFORM_ADDR", DefaultPlatformAddr),
+		EndpointNet:  endpointNet(l),
+		LoopbackAs:   DefaultLoopbackAs,
+		MinFreeBytes: defaultMinFree,
+	}
+}
+
+func fromEnv(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// endpointNet is 127.42.x.0/22 with x from the data directory's id.
+func endpointNet(l layout.Layout) string {
+	var first byte
+	_, _ = fmt.Sscanf(l.ID()[:2], "%02x", &first)
+	return fmt.Sprintf("127.42.%d.0/22", first&^3)
+}
+
+func (c Config) validate() error {
+	for name, addr := range map[string]string{"region address": c.RegionAddr, "platform address": c.PlatformAddr} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("%s %q: want host:port: %w", name, addr, err)
+		}
+	}
+	if c.EndpointBind != "" {
+		if _, err := netip.ParseAddr(c.EndpointBind); err != nil {
+			return fmt.Errorf("endpoint bind address %q: want an IP address: %w", c.EndpointBind, err)
+		}
+	}
+	if _, err := netip.ParsePrefix(c.EndpointNet); err != nil {
+		return fmt.Errorf("endpoint network: %w", err)
+	}
+	return nil
+}
+
+// LoadCredentials reads the installation's keys, and makes them at the first use.
+func LoadCredentials(l layout.Layout) (Credentials, error) {
+	var c Credentials
+	path := filepath.Join(l.Keys(), "credentials.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// AKIA…-shaped, so that tools that check the shape take it.
+		c = Credentials{
+			AccessKeyID:     "AKIADAYBREAK" + rand.Text()[:8],
+			SecretAccessKey: strings.ToLower(rand.Text()) + rand.Text()[:14],
+			PlatformToken:   rand.Text(),
+		}
+		data, err = json.MarshalIndent(c, "", "  ")
+		if err != nil {
+			return c, err
+		}
+		return c, layout.WriteFile(path, append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return c, fmt.Errorf("credentials: %w", err)
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("credentials in %s: %w", path, err)
+	}
+	return c, nil
+}

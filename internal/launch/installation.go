@@ -1,0 +1,46 @@
+package launch
+
+import (
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/layout"
+)
+
+// Names of the processes of an installation.
+const (
+	Etcd       = "etcd"       // the state
+	Node       = "node"       // PostgreSQL servers of this host
+	Endpoint   = "endpoint"   // the addresses that applications connect to
+	Control    = "control"    // the AWS API, the platform's API, the controllers
+	supervisor = "supervisor" // keeps the others running
+)
+
+// Processes returns the processes of an installation in the order of their
+// start. Each is a command of our binary, by its name.
+func Processes(l layout.Layout) []Process {
+	var ps []Process
+	for _, name := range []string{Etcd, Node, Endpoint, Control} {
+		ps = append(ps, process(l, name, name))
+	}
+	return ps
+}
+
+// KeepForDatabases is how many of Processes must run while the databases are
+// being stopped.
+const KeepForDatabases = 1
+
+// SupervisorProcess is the process that keeps the others running.
+func SupervisorProcess(l layout.Layout) Process {
+	p := process(l, supervisor, "server", "run")
+	p.StopAfter = 3 * time.Minute
+	return p
+}
+
+func process(l layout.Layout, name string, command ...string) Process {
+	return Process{
+		Name: name,
+		Args: append(command, "--data-dir", l.Root),
+		Lock: l.Lock(name),
+		Log:  l.Log(name),
+	}
+}
