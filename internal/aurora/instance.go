@@ -64,12 +64,12 @@ type Task struct {
 	// Build says how an empty data directory is filled.
 	Build Build `json:"build,omitempty"`
 	// Adopt is the data that BuildAdopt takes over.
-	Adopt *RetainedData `json:"adopt,omitempty"`
+	Adopt RetainedData `json:"adopt,omitzero"`
 	// ReachLSN: a writer is never promoted before it has replayed this position;
 	// a reader reports in ReachedLSN when it has. 0: none.
 	ReachLSN uint64 `json:"reachLsn,omitempty"`
-	// Generation is the instance's generation whose settings the server may
-	// restart for: servers of one cluster take turns.
+	// Generation greater than the report's ObservedGeneration is the server's turn
+	// to take the newest settings, with a restart if they need one.
 	Generation int64 `json:"generation,omitempty"`
 }
 
@@ -108,13 +108,14 @@ type ServerReport struct {
 	MasterPasswordGeneration int64 `json:"masterPasswordGeneration,omitempty"`
 	RestartGeneration        int64 `json:"restartGeneration,omitempty"`
 
-	PID              int       `json:"pid,omitempty"`
-	StartTime        time.Time `json:"startTime,omitzero"`
-	SocketDir        string    `json:"socketDir,omitempty"` // where the endpoint reaches the server
-	Version          string    `json:"version,omitempty"`   // the running minor, as 15.18
-	SystemIdentifier string    `json:"systemIdentifier,omitempty"`
-	SharedBuffers    int64     `json:"sharedBuffers,omitempty"`  // bytes, as running
-	MaxConnections   int       `json:"maxConnections,omitempty"` // as running
+	PID       int       `json:"pid,omitempty"`
+	StartTime time.Time `json:"startTime,omitzero"`
+	SocketDir string    `json:"socketDir,omitempty"` // where the endpoint reaches the server
+	Version   string    `json:"version,omitempty"`   // the running minor, as 15.18
+	// SystemIdentifier is there from when the data directory is complete.
+	SystemIdentifier string `json:"systemIdentifier,omitempty"`
+	SharedBuffers    int64  `json:"sharedBuffers,omitempty"`  // bytes, as running
+	MaxConnections   int    `json:"maxConnections,omitempty"` // as running
 	// StopLSN is the shutdown checkpoint of a cleanly stopped server; 0 when it
 	// did not stop cleanly.
 	StopLSN uint64 `json:"stopLsn,omitempty"`

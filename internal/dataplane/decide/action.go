@@ -1,0 +1,200 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+)
+
+// Action is one thing to do. Actions are values; String says them for the log.
+type Action interface {
+	fmt.Stringer
+	apply(w *World)
+}
+
+// Apply carries the actions out on a copy of the world.
+func Apply(w World, actions []Action) World {
+	w = w.clone()
+	for _, a := range actions {
+		a.apply(&w)
+	}
+	return w
+}
+
+// SetIdentity gives the cluster its OS user and internal secret, once.
+type SetIdentity struct{ Identity Identity }
+
+func (a SetIdentity) String() string { return fmt.Sprintf("run as OS user %d", a.Identity.OSUser) }
+func (a SetIdentity) apply(w *World) {
+	w.Cluster.Status.OSUser, w.Cluster.Status.InternalSecret = a.Identity.OSUser, a.Identity.Secret
+	w.Offer.Identity = nil
+}
+
+// SetAddress gives an endpoint its address.
+type SetAddress struct {
+	Owner   string
+	Address aurora.Address
+}
+
+func (a SetAddress) String() string {
+	return fmt.Sprintf("endpoint %s at %s:%d", a.Owner, a.Address.Host, a.Address.Port)
+}
+func (a SetAddress) apply(w *World) {
+	*endpoints(w)[a.Owner] = a.Address
+	w.Addresses[a.Address.Host] = a.Owner
+	if a.Address.Published != "" {
+		w.Addresses[a.Address.Published] = a.Owner
+	}
+	w.Offer.Addresses = slices.DeleteFunc(w.Offer.Addresses, func(o aurora.Address) bool { return o.Host == a.Address.Host })
+}
+
+// SetPort moves an endpoint to another port.
+type SetPort struct {
+	Owner string
+	Port  int
+}
+
+func (a SetPort) String() string { return fmt.Sprintf("endpoint %s to port %d", a.Owner, a.Port) }
+func (a SetPort) apply(w *World) { endpoints(w)[a.Owner].Port = a.Port }
+
+// Place chooses where an instance runs, once.
+type Place struct{ Instance, Zone, Host string }
+
+func (a Place) String() string {
+	return fmt.Sprintf("place %s in %s on host %s", a.Instance, a.Zone, a.Host)
+}
+func (a Place) apply(w *World) {
+	st := &w.instance(a.Instance).Status
+	st.AvailabilityZone, st.Host = a.Zone, a.Host
+}
+
+// SetWriter makes an instance the writer of a new term; with no instance it
+// leaves the cluster without a writer, in the old term.
+type SetWriter struct {
+	Instance string
+	Term     int64
+}
+
+func (a SetWriter) String() string {
+	if a.Instance == "" {
+		return "no writer"
+	}
+	return fmt.Sprintf("writer of term %d is %s", a.Term, a.Instance)
+}
+func (a SetWriter) apply(w *World) {
+	w.Cluster.Status.Writer, w.Cluster.Status.Term = a.Instance, a.Term
+}
+
+// SetInitialized records that the database exists.
+type SetInitialized struct{ SystemIdentifier string }
+
+func (a SetInitialized) String() string { return "initialized as system " + a.SystemIdentifier }
+func (a SetInitialized) apply(w *World) {
+	w.Cluster.Status.Initialized, w.Cluster.Status.SystemIdentifier = true, a.SystemIdentifier
+}
+
+// SetTask gives an instance's node its standing order.
+type SetTask struct {
+	Instance string
+	Task     aurora.Task
+}
+
+func (a SetTask) String() string {
+	t := a.Task
+	s := fmt.Sprintf("task of %s: %s in term %d", a.Instance, t.Role, t.Term)
+	if t.Build != "" {
+		s += ", built by " + string(t.Build)
+	}
+	if t.Upstream != "" {
+		s += ", following " + t.Upstream
+	}
+	return s
+}
+func (a SetTask) apply(w *World) { w.instance(a.Instance).Status.Task = a.Task }
+
+// SetHandover moves the planned change of writer on; nil ends it.
+type SetHandover struct{ Handover *aurora.Handover }
+
+func (a SetHandover) String() string {
+	if a.Handover == nil {
+		return "no handover"
+	}
+	return fmt.Sprintf("handover from %s, stopped at %X", a.Handover.From, a.Handover.StopLSN)
+}
+func (a SetHandover) apply(w *World) { w.Cluster.Status.Handover = a.Handover }
+
+// SetRetained records the data of a cluster without instances; nil when an
+// instance has adopted it.
+type SetRetained struct{ Retained *aurora.RetainedData }
+
+func (a SetRetained) String() string {
+	if a.Retained == nil {
+		return "retained data was adopted"
+	}
+	return "retain the data of " + a.Retained.Instance
+}
+func (a SetRetained) apply(w *World) { w.Cluster.Status.Retained = a.Retained }
+
+// SetClusterStatus is what the cluster shows.
+type SetClusterStatus struct {
+	Status, Reason     string
+	ObservedGeneration int64
+}
+
+func (a SetClusterStatus) String() string { return withReason("cluster "+a.Status, a.Reason) }
+func (a SetClusterStatus) apply(w *World) {
+	st := &w.Cluster.Status
+	st.Status, st.Reason, st.ObservedGeneration = a.Status, a.Reason, a.ObservedGeneration
+}
+
+// SetInstanceStatus is what an instance shows.
+type SetInstanceStatus struct {
+	Instance           string
+	Status, Reason     string
+	ObservedGeneration int64
+}
+
+func (a SetInstanceStatus) String() string {
+	return withReason("instance "+a.Instance+" "+a.Status, a.Reason)
+}
+func (a SetInstanceStatus) apply(w *World) {
+	st := &w.instance(a.Instance).Status
+	st.Status, st.Reason, st.ObservedGeneration = a.Status, a.Reason, a.ObservedGeneration
+}
+
+// RemoveInstance forgets an instance of which nothing is left, or whose data the
+// cluster retains.
+type RemoveInstance struct{ Instance string }
+
+func (a RemoveInstance) String() string { return "forget instance " + a.Instance }
+func (a RemoveInstance) apply(w *World) {
+	release(w, a.Instance)
+	w.Instances = slices.DeleteFunc(w.Instances, func(in aurora.DBInstance) bool { return in.ResourceID == a.Instance })
+}
+
+// RemoveCluster forgets the cluster.
+type RemoveCluster struct{}
+
+func (a RemoveCluster) String() string { return "forget the cluster" }
+func (a RemoveCluster) apply(w *World) {
+	release(w, WriterEndpointOwner(w.Cluster.ResourceID))
+	release(w, ReaderEndpointOwner(w.Cluster.ResourceID))
+	w.Removed = true
+}
+
+// release frees the addresses of an endpoint.
+func release(w *World, owner string) {
+	for address, o := range w.Addresses {
+		if o == owner {
+			delete(w.Addresses, address)
+		}
+	}
+}
+
+func withReason(s, reason string) string {
+	if reason == "" {
+		return s
+	}
+	return s + ": " + reason
+}

@@ -1,0 +1,214 @@
+package decide_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/dataplane/decide"
+)
+
+// sim is a region, a controller and nodes around Decide, with a WAL position for
+// every data directory in place of databases.
+type sim struct {
+	w       decide.World
+	now     time.Time
+	created int
+	// lsn is how much WAL each data directory holds, by its owner.
+	lsn map[string]uint64
+	// acked is the WAL position of the last commit that a client was told of.
+	acked uint64
+	// writers remembers who was the writer in each term.
+	writers map[int64]string
+}
+
+func newSim() *sim {
+	s := &sim{now: time.Unix(1e9, 0), lsn: map[string]uint64{}, writers: map[int64]string{}}
+	s.w.Cluster.Meta = aurora.Meta{ResourceID: "cluster-1", Account: "1", Region: "us-west-2", Generation: 1, CreateTime: s.now}
+	s.w.Cluster.Spec.MasterPasswordGeneration = 1
+	s.w.Cluster.Spec.AvailabilityZones = []string{"us-west-2a", "us-west-2b", "us-west-2c"}
+	s.w.Hosts = []aurora.Host{{ID: "h", Zones: []aurora.HostZone{{Suffix: "a"}, {Suffix: "b"}, {Suffix: "c"}}}}
+	return s
+}
+
+// createInstance is the region's CreateDBInstance.
+func (s *sim) createInstance(tier int) {
+	s.created++
+	in := aurora.DBInstance{Meta: aurora.Meta{
+		ResourceID: fmt.Sprintf("db-%02d", s.created), Region: "us-west-2", Generation: 1, CreateTime: s.now}}
+	in.Spec.ClusterResourceID, in.Spec.Class, in.Spec.PromotionTier = "cluster-1", "db.r6g.large", tier
+	s.w.Instances = append(s.w.Instances, in)
+}
+
+func (s *sim) deleteInstance(i int) {
+	in := &s.w.Instances[i]
+	if !in.DeleteRequested {
+		in.DeleteRequested = true
+		in.Generation++
+	}
+}
+
+func (s *sim) deleteCluster() {
+	for i := range s.w.Instances {
+		s.deleteInstance(i)
+	}
+	if !s.w.Cluster.DeleteRequested {
+		s.w.Cluster.DeleteRequested = true
+		s.w.Cluster.Generation++
+	}
+}
+
+// decide offers what is missing, decides and applies, and checks the decision.
+func (s *sim) decide(t *rapid.T) []decide.Action {
+	n := decide.Missing(s.w)
+	s.w.Offer = decide.Offer{}
+	for i := range n.Addresses {
+		s.w.Offer.Addresses = append(s.w.Offer.Addresses, s.freeAddress(i))
+	}
+	if n.Identity {
+		s.w.Offer.Identity = &decide.Identity{OSUser: 700000, Secret: []byte("sealed")}
+	}
+	actions := decide.Decide(s.w, s.now)
+	before := s.w
+	s.w = decide.Apply(s.w, actions)
+	s.check(t, before, actions)
+	return actions
+}
+
+func (s *sim) freeAddress(skip int) aurora.Address {
+	for i := 0; ; i++ {
+		a := aurora.Address{Host: fmt.Sprint("127.42.0.", i), Port: 5432, Published: fmt.Sprint("10.0.0.1:", 15000+i)}
+		if _, taken := s.w.Addresses[a.Host]; taken {
+			continue
+		}
+		if skip == 0 {
+			return a
+		}
+		skip--
+	}
+}
+
+// execute lets the node carry out the task of instance i completely.
+func (s *sim) execute(t *rapid.T, i int) {
+	in := &s.w.Instances[i]
+	task, id := in.Status.Task, in.ResourceID
+	fresh := in.Server.Phase != aurora.PhaseRunning
+	switch task.Role {
+	case aurora.RoleNone:
+		return
+	case aurora.RoleRemoved:
+		delete(s.lsn, id)
+		in.Server = aurora.ServerReport{Phase: aurora.PhaseRemoved, Role: task.Role, Term: task.Term}
+		return
+	case aurora.RoleStopped:
+		s.adopt(task, id)
+		in.Server.Phase, in.Server.Role, in.Server.Term = aurora.PhaseStopped, task.Role, task.Term
+		in.Server.StopLSN = s.lsn[id]
+		return
+	case aurora.RoleReader:
+		up, ok := s.lsn[task.Upstream]
+		if !ok {
+			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "upstream is away"
+			return
+		}
+		s.lsn[id] = max(up, s.lsn[id])
+		in.Server.ReachedLSN = 0
+		if s.lsn[id] >= task.ReachLSN {
+			in.Server.ReachedLSN = task.ReachLSN
+		}
+	case aurora.RoleWriter:
+		if !s.buildWriter(t, task, id) {
+			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "no data directory"
+			return
+		}
+		in.Server.MasterPasswordGeneration = s.w.Cluster.Spec.MasterPasswordGeneration
+		in.Server.SystemIdentifier = "7"
+	}
+	if fresh || task.Generation > in.Server.ObservedGeneration {
+		in.Server.ObservedGeneration, in.Server.RestartGeneration = in.Generation, in.Spec.RestartGeneration
+	}
+	in.Server.ClusterGeneration = s.w.Cluster.Generation
+	in.Server.Phase, in.Server.Role, in.Server.Term, in.Server.Message = aurora.PhaseRunning, task.Role, task.Term, ""
+	if in.Server.StopLSN != 0 {
+		in.Server.StopLSN = 0
+	}
+}
+
+func (s *sim) buildWriter(t *rapid.T, task aurora.Task, id string) bool {
+	s.adopt(task, id)
+	if _, ok := s.lsn[id]; !ok && task.Build == aurora.BuildInitdb {
+		if s.acked > 0 {
+			t.Fatalf("initdb of %s over a database with commits", id)
+		}
+		s.lsn[id] = 1
+	}
+	lsn, ok := s.lsn[id]
+	if ok && lsn < task.ReachLSN {
+		t.Fatalf("promotion of %s at %d, below the durable end %d", id, lsn, task.ReachLSN)
+	}
+	return ok
+}
+
+func (s *sim) adopt(task aurora.Task, id string) {
+	if task.Build != aurora.BuildAdopt {
+		return
+	}
+	if lsn, ok := s.lsn[task.Adopt.Instance]; ok {
+		s.lsn[id] = lsn
+		delete(s.lsn, task.Adopt.Instance)
+	}
+}
+
+// executeVolume lets the node remove retained data.
+func (s *sim) executeVolume() {
+	if kept := s.w.Cluster.Status.Retained; kept != nil && kept.Remove {
+		delete(s.lsn, kept.Instance)
+		s.w.Cluster.Volume.Removed = kept.Instance
+	}
+}
+
+// commit is a client's commit through the writer endpoint, if there is a writer.
+func (s *sim) commit() {
+	st := s.w.Cluster.Status
+	for i := range s.w.Instances {
+		in := &s.w.Instances[i]
+		if in.ResourceID == st.Writer && in.Server.Phase == aurora.PhaseRunning &&
+			in.Server.Role == aurora.RoleWriter && in.Server.Term == st.Term {
+			s.lsn[in.ResourceID]++
+			s.acked = s.lsn[in.ResourceID]
+		}
+	}
+}
+
+// crash ends the server of instance i and lets its node see it.
+func (s *sim) crash(i int) {
+	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning {
+		in.Server.Phase = aurora.PhaseStarting
+	} else if in.Server.Phase == aurora.PhaseStopped {
+		in.Server.StopLSN = 0
+	}
+}
+
+// settle executes everything perfectly until nothing changes.
+func (s *sim) settle(t *rapid.T) {
+	const rounds = 60
+	for range rounds {
+		quiet := len(s.decide(t)) == 0
+		before := slices.Clone(s.w.Instances)
+		volume := s.w.Cluster.Volume
+		for i := range s.w.Instances {
+			s.execute(t, i)
+		}
+		s.executeVolume()
+		if s.w.Removed || quiet && slices.EqualFunc(before, s.w.Instances, sameReport) && volume == s.w.Cluster.Volume && s.w.Cluster.Status.Handover == nil {
+			return
+		}
+		s.now = s.now.Add(3 * time.Second)
+	}
+	t.Fatalf("not settled after %d rounds: %+v %+v", rounds, s.w.Cluster.Status, s.w.Instances)
+}
+
+func sameReport(a, b aurora.DBInstance) bool { return a.Server == b.Server }

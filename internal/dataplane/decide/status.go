@@ -1,0 +1,109 @@
+package decide
+
+import "github.com/daybreakdb/daybreak/internal/aurora"
+
+// showInstances sets every instance's status.
+func (d *decision) showInstances() {
+	for i := range d.Instances {
+		in := &d.Instances[i]
+		show := SetInstanceStatus{in.ResourceID, d.instanceStatus(in), d.instanceReason(in), in.Status.ObservedGeneration}
+		if show.Status == aurora.InstanceStatusAvailable && fulfils(in) {
+			show.ObservedGeneration = in.Generation
+		}
+		st := in.Status
+		if show != (SetInstanceStatus{in.ResourceID, st.Status, st.Reason, st.ObservedGeneration}) {
+			d.do(show)
+		}
+	}
+}
+
+func (d *decision) instanceStatus(in *aurora.DBInstance) string {
+	old := in.Status.Status
+	created := old != "" && old != aurora.InstanceStatusCreating
+	switch {
+	case d.deleting(in):
+		return aurora.InstanceStatusDeleting
+	case !created && !(fulfils(in) && in.Status.Endpoint.Host != ""):
+		return aurora.InstanceStatusCreating
+	case in.Spec.RestartGeneration != in.Server.RestartGeneration:
+		return aurora.InstanceStatusRebooting
+	case in.Generation != in.Server.ObservedGeneration:
+		return aurora.InstanceStatusModifying
+	case fulfils(in):
+		return aurora.InstanceStatusAvailable
+	}
+	return old
+}
+
+func (d *decision) instanceReason(in *aurora.DBInstance) string {
+	switch {
+	case in.Status.Host == "" && !d.deleting(in) && in.Spec.AvailabilityZone != "":
+		return "no host stands for the zone " + in.Spec.AvailabilityZone
+	case in.Status.Host == "" && !d.deleting(in):
+		return "no host to run it on: is the process daybreak node running?"
+	case in.DeleteRequested && in.Status.Task.Role == aurora.RoleWriter && !d.Cluster.DeleteRequested:
+		return "the writer goes when a reader is ready to take over"
+	case in.Server.Phase == aurora.PhaseFailed:
+		return in.Server.Message
+	}
+	return ""
+}
+
+// showCluster sets the cluster's status. It is available without instances, and
+// while they are made.
+func (d *decision) showCluster() {
+	if d.Removed {
+		return
+	}
+	st := d.Cluster.Status
+	show := SetClusterStatus{aurora.ClusterStatusAvailable, d.clusterReason(), st.ObservedGeneration}
+	switch {
+	case d.Cluster.DeleteRequested:
+		show.Status = aurora.ClusterStatusDeleting
+	case !d.founded():
+		show.Status = aurora.ClusterStatusCreating
+	case !d.passwordApplied():
+		show.Status = aurora.ClusterStatusResettingCredentials
+	case !d.settingsApplied():
+		show.Status = aurora.ClusterStatusModifying
+	default:
+		show.ObservedGeneration = d.Cluster.Generation
+	}
+	if show != (SetClusterStatus{st.Status, st.Reason, st.ObservedGeneration}) {
+		d.do(show)
+	}
+}
+
+func (d *decision) clusterReason() string {
+	w, st := d.writer(), d.Cluster.Status
+	switch {
+	case d.Cluster.DeleteRequested:
+		return ""
+	case !d.founded():
+		return "waiting for addresses for its endpoints"
+	case w != nil && w.Server.Phase == aurora.PhaseFailed:
+		return "the writer " + w.Spec.Identifier + " is down: " + w.Server.Message
+	case w == nil && st.Initialized && st.Retained == nil:
+		return "the cluster has lost its writer and its data"
+	}
+	return ""
+}
+
+// passwordApplied says whether the writer has the newest master password; a
+// cluster without a writer gets it with its next one.
+func (d *decision) passwordApplied() bool {
+	w := d.writer()
+	return w == nil || !d.Cluster.Status.Initialized || d.deleting(w) ||
+		w.Server.MasterPasswordGeneration == d.Cluster.Spec.MasterPasswordGeneration
+}
+
+// settingsApplied says whether every server that runs has the cluster's settings.
+func (d *decision) settingsApplied() bool {
+	for i := range d.Instances {
+		in := &d.Instances[i]
+		if !d.deleting(in) && d.hasServer(in) && serves(in) && in.Server.ClusterGeneration != d.Cluster.Generation {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,126 @@
+// Package decide is the mind of the data plane: what to do next for one DB
+// cluster, as a pure function of what is wanted (the Specs), what is seen (the
+// Statuses, the nodes' reports, the hosts) and the time. It must not read a
+// clock, a disk or a network; it knows nothing but the nouns.
+//
+// Decide gives actions, Apply carries them out on the nouns; the controller
+// stores the difference in one transaction, and nodes follow the tasks in it.
+package decide
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+)
+
+// World is all that a decision about one cluster depends on, beside the time.
+type World struct {
+	Cluster   aurora.DBCluster
+	Instances []aurora.DBInstance
+	Hosts     []aurora.Host
+	// Addresses that the cluster's endpoints have: IP address, or host:port of a
+	// published one, to owner.
+	Addresses map[string]string
+	// Offer is what the decision may take and nobody else has.
+	Offer Offer
+	// Removed says that the cluster is to be forgotten.
+	Removed bool
+}
+
+// Offer holds resources that are free. See Missing.
+type Offer struct {
+	Addresses []aurora.Address
+	// RunAs is set when Identity may be taken.
+	Identity *Identity
+}
+
+// Identity is what a cluster's servers run as and log in with.
+type Identity struct {
+	OSUser int
+	Secret []byte // sealed
+}
+
+// Needs is what an Offer must hold so that Decide can go on.
+type Needs struct {
+	Addresses int
+	Identity  bool
+}
+
+// Missing says what the world's endpoints and servers still need.
+func Missing(w World) Needs {
+	if w.Cluster.DeleteRequested {
+		return Needs{}
+	}
+	n := Needs{Identity: len(w.Cluster.Status.InternalSecret) == 0}
+	for _, e := range endpoints(&w) {
+		if e.Host == "" {
+			n.Addresses++
+		}
+	}
+	return n
+}
+
+// endpoints returns where the addresses of all endpoints stand, by owner.
+func endpoints(w *World) map[string]*aurora.Address {
+	id := w.Cluster.ResourceID
+	all := map[string]*aurora.Address{
+		WriterEndpointOwner(id): &w.Cluster.Status.WriterEndpoint,
+		ReaderEndpointOwner(id): &w.Cluster.Status.ReaderEndpoint,
+	}
+	for i := range w.Instances {
+		if in := &w.Instances[i]; !in.DeleteRequested {
+			all[in.ResourceID] = &in.Status.Endpoint
+		}
+	}
+	return all
+}
+
+// WriterEndpointOwner and ReaderEndpointOwner name a cluster's endpoints in the
+// table of addresses; an instance's endpoint has the instance's resource id.
+func WriterEndpointOwner(clusterID string) string { return clusterID + "/writer" }
+func ReaderEndpointOwner(clusterID string) string { return clusterID + "/reader" }
+
+// clone copies the world as deep as actions change it, instances in the order
+// of their creation.
+func (w World) clone() World {
+	w.Instances = slices.Clone(w.Instances)
+	slices.SortFunc(w.Instances, func(a, b aurora.DBInstance) int {
+		return cmp.Or(a.CreateTime.Compare(b.CreateTime), cmp.Compare(a.ResourceID, b.ResourceID))
+	})
+	w.Hosts = slices.SortedFunc(slices.Values(w.Hosts), func(a, b aurora.Host) int { return cmp.Compare(a.ID, b.ID) })
+	w.Addresses = maps.Clone(w.Addresses)
+	if w.Addresses == nil {
+		w.Addresses = map[string]string{}
+	}
+	w.Offer.Addresses = slices.Clone(w.Offer.Addresses)
+	return w
+}
+
+// instance returns the instance of that id, or nil.
+func (w *World) instance(id string) *aurora.DBInstance {
+	for i := range w.Instances {
+		if w.Instances[i].ResourceID == id {
+			return &w.Instances[i]
+		}
+	}
+	return nil
+}
+
+// writer returns the cluster's writer, or nil when there is none.
+func (w *World) writer() *aurora.DBInstance { return w.instance(w.Cluster.Status.Writer) }
+
+// writerRuns says whether the writer serves in the cluster's term.
+func (w *World) writerRuns() bool {
+	in := w.writer()
+	return in != nil && serves(in) && in.Server.Role == aurora.RoleWriter && in.Server.Term == w.Cluster.Status.Term
+}
+
+// serves says whether the instance's server accepts connections.
+func serves(in *aurora.DBInstance) bool { return in.Server.Phase == aurora.PhaseRunning }
+
+// fulfils says whether the instance's server is what its task wants.
+func fulfils(in *aurora.DBInstance) bool {
+	return serves(in) && in.Server.Role == in.Status.Task.Role && in.Server.Term == in.Status.Task.Term
+}

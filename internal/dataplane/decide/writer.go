@@ -1,0 +1,168 @@
+package decide
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+)
+
+const (
+	// preferredWait is how long a handover waits for the best reader once
+	// another one could take over.
+	preferredWait = 2 * time.Second
+	// handoverTimeout ends a handover for which no reader got ready.
+	handoverTimeout = 15 * time.Second
+	// handoverPause is the time until the next attempt.
+	handoverPause = 30 * time.Second
+)
+
+// observeWriter records that the database exists once the writer has it, and
+// that retained data is in use again once a writer serves it.
+func (d *decision) observeWriter() {
+	w, st := d.writer(), d.Cluster.Status
+	if w == nil {
+		return
+	}
+	if !st.Initialized && w.Server.SystemIdentifier != "" {
+		d.do(SetInitialized{w.Server.SystemIdentifier})
+	}
+	if st.Retained != nil && d.writerRuns() && w.Status.Task.Build == aurora.BuildAdopt {
+		d.do(SetRetained{nil})
+	}
+}
+
+// chooseWriter makes the oldest instance the first writer: of a new database, or
+// of the data that the last instance left.
+func (d *decision) chooseWriter() {
+	st := d.Cluster.Status
+	if w := d.writer(); w != nil {
+		if st.Initialized || !w.DeleteRequested {
+			return
+		}
+		d.do(SetWriter{"", st.Term}) // it goes before anything was stored in it
+	}
+	if !d.founded() || st.Initialized && st.Retained == nil {
+		return
+	}
+	task := aurora.Task{Role: aurora.RoleWriter, Term: st.Term + 1, Build: aurora.BuildInitdb}
+	if st.Initialized {
+		task.Build, task.Adopt = aurora.BuildAdopt, *st.Retained
+	}
+	for i := range d.Instances {
+		in := &d.Instances[i]
+		if in.DeleteRequested || in.Status.Host == "" || st.Initialized && in.Status.Host != st.Retained.Host {
+			continue
+		}
+		task.Generation = in.Generation
+		d.do(SetWriter{in.ResourceID, task.Term})
+		d.do(SetTask{in.ResourceID, task})
+		return
+	}
+}
+
+// handOver passes the role of a writer that is being deleted to a reader.
+func (d *decision) handOver() {
+	w, h := d.writer(), d.Cluster.Status.Handover
+	if w == nil || !d.Cluster.Status.Initialized {
+		return
+	}
+	switch {
+	case h != nil && !d.anyStays(w):
+		d.do(SetHandover{nil}) // nobody left to hand over to: retain goes on
+	case w.Status.Task.Role == aurora.RoleWriter:
+		due := h == nil || !d.now.Before(h.Since)
+		if w.DeleteRequested && due && slices.ContainsFunc(d.heirs(w), fulfils) {
+			d.do(SetHandover{&aurora.Handover{From: w.ResourceID, Since: d.now}})
+			d.stop(w)
+		}
+	case h == nil || h.StopLSN == 0 && !stopped(w):
+	case h.StopLSN == 0 && w.Server.StopLSN == 0: // it crashed while it stopped
+		d.handBack(w)
+	case h.StopLSN == 0:
+		d.do(SetHandover{&aurora.Handover{From: h.From, Since: d.now, StopLSN: w.Server.StopLSN}})
+	default:
+		d.finishHandover(w, h)
+	}
+}
+
+// finishHandover promotes the best reader that has everything.
+func (d *decision) finishHandover(w *aurora.DBInstance, h *aurora.Handover) {
+	reached := func(in *aurora.DBInstance) bool { return in.Server.ReachedLSN == h.StopLSN }
+	heirs := d.heirs(w)
+	i := slices.IndexFunc(heirs, reached)
+	waited := d.now.Sub(h.Since)
+	switch {
+	case i == 0 || i > 0 && waited >= preferredWait:
+		heir, term := heirs[i], d.Cluster.Status.Term+1
+		d.do(SetWriter{heir.ResourceID, term})
+		d.do(SetTask{heir.ResourceID, aurora.Task{
+			Role: aurora.RoleWriter, Term: term, ReachLSN: h.StopLSN, Generation: heir.Status.Task.Generation}})
+		d.do(SetHandover{nil})
+	case waited >= handoverTimeout:
+		d.handBack(w)
+	}
+}
+
+// handBack makes the old writer the writer again, in a new term.
+func (d *decision) handBack(w *aurora.DBInstance) {
+	term := d.Cluster.Status.Term + 1
+	task := w.Status.Task
+	task.Role, task.Term = aurora.RoleWriter, term
+	d.do(SetWriter{w.ResourceID, term})
+	d.do(SetTask{w.ResourceID, task})
+	d.do(SetHandover{&aurora.Handover{From: w.ResourceID, Since: d.now.Add(handoverPause)}})
+}
+
+// heirs returns the readers that may become the writer, the preferred first:
+// promotion tier, then memory, then age.
+func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
+	var heirs []*aurora.DBInstance
+	for i := range d.Instances {
+		in := &d.Instances[i]
+		if in.ResourceID != w.ResourceID && !in.DeleteRequested && in.Status.Task.Role == aurora.RoleReader && serves(in) {
+			heirs = append(heirs, in)
+		}
+	}
+	slices.SortStableFunc(heirs, func(a, b *aurora.DBInstance) int {
+		ma, _ := aurora.ClassMemory(a.Spec.Class)
+		mb, _ := aurora.ClassMemory(b.Spec.Class)
+		return cmp.Or(a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
+	})
+	return heirs
+}
+
+// retain keeps the data of the last instance when that instance is deleted.
+func (d *decision) retain() {
+	w := d.writer()
+	if w == nil || !d.Cluster.Status.Initialized || !w.DeleteRequested || d.Cluster.Status.Handover != nil {
+		return
+	}
+	switch {
+	case w.Status.Task.Role == aurora.RoleWriter && !d.anyStays(w):
+		d.stop(w)
+	case stopped(w):
+		d.do(SetRetained{&aurora.RetainedData{
+			Instance: w.ResourceID, Zone: w.Status.AvailabilityZone, Host: w.Status.Host}})
+		d.do(SetWriter{"", d.Cluster.Status.Term})
+		d.do(RemoveInstance{w.ResourceID})
+	}
+}
+
+func (d *decision) stop(in *aurora.DBInstance) {
+	task := in.Status.Task
+	task.Role = aurora.RoleStopped
+	d.do(SetTask{in.ResourceID, task})
+}
+
+// stopped says whether the server stopped because its task said so.
+func stopped(in *aurora.DBInstance) bool {
+	return in.Status.Task.Role == aurora.RoleStopped && in.Server.Phase == aurora.PhaseStopped &&
+		in.Server.Role == aurora.RoleStopped && in.Server.Term == in.Status.Task.Term
+}
+
+// anyStays says whether an instance beside w is not being deleted.
+func (d *decision) anyStays(w *aurora.DBInstance) bool {
+	return d.count(func(in *aurora.DBInstance) bool { return in.ResourceID != w.ResourceID }) > 0
+}
