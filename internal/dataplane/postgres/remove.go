@@ -1,0 +1,70 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// removeGrace is how long a server to be removed may take to stop by itself.
+const removeGrace = 2 * time.Second
+
+// Remove stops the server and deletes its directory and socket directory. Nothing
+// to do when they are gone; an interrupted removal is finished by the next.
+func (s Server) Remove(ctx context.Context) error {
+	if p, err := s.Adopt(); err == nil {
+		if err := p.Stop(ctx, StopImmediate, removeGrace); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	if err := s.killAll(ctx); err != nil {
+		return err
+	}
+	s.removeSharedMemory()
+	if err := s.hide(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.Dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(s.SocketDir)
+}
+
+// hide takes the data directory away as a whole, so that no half of one is ever
+// taken for a server.
+func (s Server) hide() error {
+	if ok, err := s.HasData(); err != nil || !ok {
+		return err
+	}
+	dir, err := os.MkdirTemp(s.Dir, tmpPrefix)
+	if err != nil {
+		return err
+	}
+	err = os.Rename(s.dataDir(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// removeSharedMemory frees the System V segment of a server that was killed. One
+// that starts again does it itself; a removed one would leave it for ever.
+func (s Server) removeSharedMemory() {
+	l, err := s.readLock()
+	if err != nil || l.shmID == 0 {
+		return
+	}
+	var desc unix.SysvShmDesc
+	if _, err := unix.SysvShmCtl(l.shmID, unix.IPC_STAT, &desc); err != nil {
+		return
+	}
+	if uint64(uint32(desc.Perm.Key)) == l.shmKey && int(desc.Perm.Uid) == s.owner() && desc.Nattch == 0 {
+		_, _ = unix.SysvShmCtl(l.shmID, unix.IPC_RMID, nil)
+	}
+}
