@@ -1,0 +1,161 @@
+// Package controller brings every DB cluster to what its Spec asks for: it
+// watches the nouns, lets package decide say what to do, and stores the outcome
+// in one transaction per decision. Nodes and endpoints follow what is stored. It
+// must not touch a process or a data directory. One controller acts at a time.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/keyring"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// Config of the controller.
+type Config struct {
+	Store   *state.Store
+	Keyring *keyring.Keyring
+
+	EndpointNet  netip.Prefix // where endpoints get their addresses, as 127.42.8.0/22
+	EndpointBind string       // IP address at which each endpoint also gets a port; empty: none
+	DefaultPort  int          // port of clusters whose Spec names none
+	// FirstOSUser is the first user id given to a cluster; 0: all servers run as
+	// the user that Daybreak runs as, who is not root.
+	FirstOSUser int
+
+	Metrics prometheus.Registerer // nil: no metrics
+}
+
+// Run acts until ctx ends. It returns an error only if it could not begin.
+func Run(ctx context.Context, c Config) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m, err := newMirrors(ctx, c.Store)
+	if err != nil {
+		return fmt.Errorf("controller: %w", err)
+	}
+	r := &controller{
+		config: c, mirrors: m, metrics: newMetrics(c.Metrics),
+		offers:  &offers{config: c, mirrors: m, held: map[string]bool{}},
+		workers: map[string]*worker{},
+	}
+	defer r.running.Wait()
+	for {
+		changed := m.changed(ctx)
+		r.dispatch(ctx)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+type controller struct {
+	config  Config
+	mirrors *mirrors
+	metrics *metrics
+	offers  *offers
+	workers map[string]*worker // by cluster; only dispatch uses it
+	running sync.WaitGroup
+}
+
+// dispatch starts a worker for each cluster and wakes those with news.
+func (r *controller) dispatch(ctx context.Context) {
+	news := map[string]fingerprint{}
+	for _, item := range r.mirrors.clusters.All() {
+		news[item.Key] = fingerprint{revision: item.Revision, count: 1}
+	}
+	for _, item := range r.mirrors.instances.All() {
+		id := item.Value.Spec.ClusterResourceID
+		f := news[id]
+		f.revision, f.count = max(f.revision, item.Revision), f.count+1
+		news[id] = f
+	}
+	var hosts int64
+	for _, item := range r.mirrors.hosts.All() {
+		hosts = max(hosts, item.Revision)
+	}
+	for id, f := range news {
+		f.hosts = hosts
+		w := r.workers[id]
+		if w == nil {
+			w = r.start(ctx, id)
+		}
+		if w.seen != f {
+			w.seen = f
+			w.wake()
+		}
+	}
+	for id, w := range r.workers {
+		if _, ok := news[id]; !ok {
+			w.cancel()
+			delete(r.workers, id)
+		}
+	}
+	r.metrics.clusters.Set(float64(len(news)))
+}
+
+// fingerprint changes with everything that a cluster's decisions depend on.
+type fingerprint struct {
+	revision, hosts int64
+	count           int
+}
+
+func (r *controller) start(ctx context.Context, id string) *worker {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &worker{
+		controller: r, id: id, cancel: cancel, news: make(chan struct{}, 1),
+		log: slog.With("cluster", id),
+	}
+	r.workers[id] = w
+	r.running.Go(func() { w.run(ctx) })
+	return w
+}
+
+// mirrors are local copies of what decisions depend on.
+type mirrors struct {
+	clusters  *state.Mirror[aurora.DBCluster]
+	instances *state.Mirror[aurora.DBInstance]
+	hosts     *state.Mirror[aurora.Host]
+	addresses *state.Mirror[string]
+}
+
+func newMirrors(ctx context.Context, s *state.Store) (*mirrors, error) {
+	var m mirrors
+	var err error
+	if m.clusters, err = state.NewMirror(ctx, state.DBClusters(s)); err != nil {
+		return nil, err
+	}
+	if m.instances, err = state.NewMirror(ctx, state.DBInstances(s)); err != nil {
+		return nil, err
+	}
+	if m.hosts, err = state.NewMirror(ctx, state.Hosts(s)); err != nil {
+		return nil, err
+	}
+	m.addresses, err = state.NewMirror(ctx, state.Addresses(s))
+	return &m, err
+}
+
+// changed returns a channel that is closed at the next change of a noun.
+func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
+	clusters, instances, hosts := m.clusters.Changed(), m.instances.Changed(), m.hosts.Changed()
+	any := make(chan struct{})
+	go func() {
+		defer close(any)
+		select {
+		case <-clusters:
+		case <-instances:
+		case <-hosts:
+		case <-ctx.Done():
+		}
+	}()
+	return any
+}
