@@ -1,0 +1,49 @@
+# Daybreak: 'make up' sets up and runs a database, 'make test' sets up and runs the tests.
+
+SHELL := /bin/bash
+GO     = $(shell scripts/setup.sh go)
+BIN    = bin/daybreak
+NAME  ?= demo
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: up down build setup test test-clients lint bench generate
+
+## up: install what is missing, build, start the server, deploy paas/ as NAME (demo)
+up: setup build
+	@$(BIN) up paas --name $(NAME) --pgpass
+
+## down: remove what up made: the deployment, and the server when nothing else runs on it
+down: build
+	@$(BIN) down $(NAME) --yes --if-exists
+	@$(BIN) server uninstall --unless-used
+
+## build: bin/daybreak alone
+build:
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/daybreak
+
+## setup: PostgreSQL 15, Go and Terraform or OpenTofu, where they are missing
+setup:
+	@scripts/setup.sh postgres terraform
+
+## test: every test that needs only Debian packages and the Go module proxy
+test: setup lint
+	$(GO) test -timeout 20m ./...
+
+## lint: gofmt, go vet, staticcheck
+lint:
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted (gofmt -w):"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+## test-clients: real clients that must be pointed at; see scripts/test-clients.sh
+test-clients: setup
+	@scripts/test-clients.sh
+
+## bench: side by side with peers, ratios of medians; see bench/README.md
+bench: setup build
+	@bench/run.sh
+
+## generate: generated code and references
+generate:
+	$(GO) generate ./...
