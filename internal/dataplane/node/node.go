@@ -1,0 +1,225 @@
+// Package node is the agent of one host: the process "daybreak node". It makes
+// the host's PostgreSQL servers what the tasks of their DB instances say, keeps
+// them so, and reports what it sees. It decides nothing about a cluster, and its
+// own end leaves every server running: the next node adopts them.
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+	"github.com/daybreakdb/daybreak/internal/keyring"
+	"github.com/daybreakdb/daybreak/internal/layout"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+const (
+	// memoryShares is how many parts a host's memory is divided into; one server
+	// is built for one part at most, whatever its class.
+	memoryShares = 8
+	// maxBuilds is how many data directories are filled at a time.
+	maxBuilds = 4
+	// defaultStopGrace is how long a clean shutdown may take.
+	defaultStopGrace = 30 * time.Second
+)
+
+// Config of a node. HostID, Zones and MemoryBytes have defaults: the
+// installation's id, the zones a, b and c, and what the host has.
+type Config struct {
+	Store   *state.Store
+	Layout  layout.Layout
+	Keyring *keyring.Keyring
+
+	HostID      string
+	Zones       []string // suffixes of the region's name
+	MemoryBytes int64
+	// StopGrace is how long a server may take to stop cleanly before it is stopped hard.
+	StopGrace time.Duration
+
+	Metrics prometheus.Registerer // nil: no metrics
+}
+
+// Run manages the host's servers until ctx ends, and then leaves them running.
+// It returns an error only if it could not begin.
+func Run(ctx context.Context, c Config) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n, err := newNode(ctx, c)
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	defer n.running.Wait()
+	n.running.Go(func() { n.register(ctx) })
+	for {
+		changed := n.changed()
+		n.dispatch(ctx)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+type node struct {
+	config    Config
+	clusters  *state.Mirror[aurora.DBCluster]
+	instances *state.Mirror[aurora.DBInstance]
+	metrics   *metrics
+	builds    chan struct{} // one token per build that goes on
+	running   sync.WaitGroup
+	workers   map[string]bool // instances and retained data looked after; only dispatch adds
+
+	mu      sync.Mutex
+	news    chan struct{} // closed at the next change of a noun
+	ended   []string      // workers that have ended
+	install postgres.Installation
+}
+
+func newNode(ctx context.Context, c Config) (*node, error) {
+	if c.HostID == "" {
+		c.HostID = c.Layout.ID()
+	}
+	if len(c.Zones) == 0 {
+		c.Zones = []string{"a", "b", "c"}
+	}
+	if c.StopGrace == 0 {
+		c.StopGrace = defaultStopGrace
+	}
+	if c.MemoryBytes == 0 {
+		var err error
+		if c.MemoryBytes, err = memoryBytes(); err != nil {
+			return nil, err
+		}
+	}
+	n := &node{
+		config: c, metrics: newMetrics(c.Metrics), builds: make(chan struct{}, maxBuilds),
+		workers: map[string]bool{}, news: make(chan struct{}),
+	}
+	var err error
+	if n.clusters, err = state.NewMirror(ctx, state.DBClusters(c.Store)); err != nil {
+		return nil, err
+	}
+	if n.instances, err = state.NewMirror(ctx, state.DBInstances(c.Store)); err != nil {
+		return nil, err
+	}
+	n.running.Go(func() { n.listen(ctx) })
+	return n, nil
+}
+
+// listen turns the mirrors' changes into one signal for all workers.
+func (n *node) listen(ctx context.Context) {
+	for {
+		clusters, instances := n.clusters.Changed(), n.instances.Changed()
+		n.announce()
+		select {
+		case <-clusters:
+		case <-instances:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *node) announce() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.news)
+	n.news = make(chan struct{})
+}
+
+// changed returns a channel that is closed at the next change after the call, of
+// a noun or of the set of workers.
+func (n *node) changed() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.news
+}
+
+// dispatch starts a worker for each instance and for all retained data of this
+// host that have none.
+func (n *node) dispatch(ctx context.Context) {
+	n.mu.Lock()
+	for _, key := range n.ended {
+		delete(n.workers, key)
+	}
+	n.ended = nil
+	n.mu.Unlock()
+	for _, item := range n.instances.All() {
+		if _, ok := n.order(item.Key); ok && item.Value.Status.Host == n.config.HostID {
+			n.start(item.Key, func() { n.newWorker(item).run(ctx) })
+		}
+	}
+	for _, item := range n.clusters.All() {
+		if kept := item.Value.Status.Retained; n.toRemove(item.Value) {
+			n.start(kept.Instance, func() { n.removeRetained(ctx, item.Value) })
+		}
+	}
+}
+
+// start runs work under a key unless it runs already.
+func (n *node) start(key string, work func()) {
+	if n.workers[key] {
+		return
+	}
+	n.workers[key] = true
+	n.running.Go(func() {
+		work()
+		n.mu.Lock()
+		n.ended = append(n.ended, key)
+		n.mu.Unlock()
+		n.announce()
+	})
+}
+
+// register writes what this host is, and again when PostgreSQL gets installed.
+func (n *node) register(ctx context.Context) {
+	const look = 5 * time.Second
+	for first := true; ; first = false {
+		host := aurora.Host{ID: n.config.HostID, CPUs: runtime.NumCPU(), MemoryBytes: n.config.MemoryBytes}
+		for _, suffix := range n.config.Zones {
+			host.Zones = append(host.Zones, aurora.HostZone{Suffix: suffix})
+		}
+		found, err := n.installation(ctx)
+		host.PGVersion = found.Version
+		if first && err != nil {
+			slog.Error("node: no server can be started", "error", err)
+		}
+		if stored := n.storeHost(ctx, host); stored == nil && err == nil {
+			return
+		} else if stored != nil && ctx.Err() == nil {
+			slog.Warn("node: host not registered", "error", stored)
+		}
+		select {
+		case <-time.After(look):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// installation finds PostgreSQL, and remembers it once found.
+func (n *node) installation(ctx context.Context) (postgres.Installation, error) {
+	n.mu.Lock()
+	found := n.install
+	n.mu.Unlock()
+	if found.BinDir != "" {
+		return found, nil
+	}
+	found, err := postgres.Find(ctx)
+	if err != nil {
+		return found, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.install = found
+	return found, nil
+}

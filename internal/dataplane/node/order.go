@@ -1,0 +1,108 @@
+package node
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+)
+
+// order is all that the nouns say about one server. Orders are compared with ==.
+type order struct {
+	instance, cluster, zone string
+	task                    aurora.Task
+	generation, restart     int64
+	class                   string
+	scaling                 aurora.ServerlessV2Scaling
+
+	clusterGeneration  int64
+	master             postgres.Master
+	passwordGeneration int64
+	database           string
+	systemIdentifier   string
+	osUser             int
+	secret             string // sealed
+}
+
+// order reads the order for an instance; false when the instance is gone.
+func (n *node) order(id string) (order, bool) {
+	item, ok := n.instances.Get(id)
+	if !ok {
+		return order{}, false
+	}
+	in := item.Value
+	cluster, ok := n.clusters.Get(in.Spec.ClusterResourceID)
+	if !ok {
+		return order{}, false
+	}
+	spec, st := cluster.Value.Spec, cluster.Value.Status
+	o := order{
+		instance: id, cluster: cluster.Key, zone: in.Status.AvailabilityZone,
+		task: in.Status.Task, generation: in.Generation, restart: in.Spec.RestartGeneration, class: in.Spec.Class,
+		clusterGeneration:  cluster.Value.Generation,
+		master:             postgres.Master{Name: spec.MasterUsername, Verifier: spec.MasterUserVerifier},
+		passwordGeneration: spec.MasterPasswordGeneration,
+		database:           spec.DatabaseName,
+		systemIdentifier:   st.SystemIdentifier,
+		osUser:             st.OSUser,
+		secret:             string(st.InternalSecret),
+	}
+	if spec.ServerlessV2 != nil {
+		o.scaling = *spec.ServerlessV2
+	}
+	return o, true
+}
+
+// supersedes says whether work on the order before is in vain now.
+func (o order) supersedes(before order) bool {
+	a, b := o.task, before.task
+	return a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream || a.Build != b.Build || a.Adopt != b.Adopt
+}
+
+// server names the order's server. It can be adopted and stopped; start needs the
+// installation too.
+func (n *node) server(o order) (postgres.Server, error) {
+	secret, err := n.config.Keyring.Open([]byte(o.secret), aurora.InternalSecretPurpose(o.cluster))
+	if err != nil {
+		return postgres.Server{}, fmt.Errorf("internal secret of %s: %w", o.cluster, err)
+	}
+	s := postgres.Server{
+		Name: o.instance, UID: o.osUser,
+		Dir:       n.config.Layout.Instance(o.zone, o.cluster, o.instance),
+		SocketDir: n.config.Layout.InstanceSocketDir(o.instance),
+	}
+	if s.AdminPassword, err = derive(secret, "admin"); err != nil {
+		return s, err
+	}
+	s.ReplicationPassword, err = derive(secret, "replication")
+	return s, err
+}
+
+func derive(secret []byte, purpose string) (string, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, purpose, sha256.Size)
+	return hex.EncodeToString(key), err
+}
+
+// settings of the order's server on this host. max_connections follows from the
+// host alone: a reader must not have fewer than its writer.
+func (n *node) settings(o order) postgres.Config {
+	const perConnection, fewest, most = 9531392, 100, 5000 // Aurora's formula
+	share := n.config.MemoryBytes / memoryShares
+	c := postgres.Config{
+		Memory:     aurora.InstanceMemory(o.class, &o.scaling, share),
+		Parameters: map[string]string{"max_connections": strconv.FormatInt(max(fewest, min(share/perConnection, most)), 10)},
+	}
+	if o.task.Role == aurora.RoleReader {
+		upstream := n.upstream(o)
+		c.Upstream = &upstream
+	}
+	return c
+}
+
+func (n *node) upstream(o order) postgres.Upstream {
+	return postgres.Upstream{SocketDir: n.config.Layout.InstanceSocketDir(o.task.Upstream)}
+}

@@ -1,0 +1,271 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+)
+
+// lsnPoll is how often a reader that must reach a position is looked at.
+const lsnPoll = 10 * time.Millisecond
+
+// serve brings the server up in its role, with its settings, and keeps what runs
+// already. Every step can be repeated.
+func (w *worker) serve(ctx context.Context, s postgres.Server, o order) error {
+	found, err := w.installation(ctx)
+	if err != nil && w.process == nil {
+		return err
+	}
+	s.Installation = found
+	if w.process == nil {
+		if err := w.start(ctx, s, o); err != nil {
+			return err
+		}
+	}
+	if err := w.process.Ready(ctx); err != nil {
+		return w.orEnded(err)
+	}
+	if err := w.takeSettings(ctx, s, o); err != nil {
+		return w.orEnded(err)
+	}
+	if err := w.takeRole(ctx, s, o); err != nil {
+		return w.orEnded(err)
+	}
+	return w.reach(ctx, s, o)
+}
+
+// orEnded forgets the process when it has ended.
+func (w *worker) orEnded(err error) error {
+	if w.process != nil {
+		select {
+		case <-w.process.Exited():
+			w.process = nil
+		default:
+		}
+	}
+	return err
+}
+
+// start starts the server from its data directory, which is filled before if the
+// task says how.
+func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
+	if err := w.fill(ctx, s, o); err != nil {
+		return err
+	}
+	if err := w.checkData(ctx, s, o); err != nil {
+		return err
+	}
+	w.seen.PID, w.seen.StopLSN, w.seen.ReachedLSN = 0, 0, 0
+	w.phase(aurora.PhaseStarting, "")
+	if _, err := s.Configure(ctx, w.settings(o)); err != nil {
+		return err
+	}
+	p, err := s.Start(ctx, nil)
+	if err != nil {
+		return err
+	}
+	w.log.Info("node: started the server", "pid", p.PID(), "role", o.task.Role, "term", o.task.Term)
+	w.process, w.started, w.adopted = p, time.Now(), false
+	w.seen.ObservedGeneration, w.seen.RestartGeneration = o.generation, o.restart
+	return nil
+}
+
+// checkData refuses a data directory that is not what the task takes it for.
+func (w *worker) checkData(ctx context.Context, s postgres.Server, o order) error {
+	control, err := s.ControlData(ctx)
+	if err != nil {
+		return err
+	}
+	if o.systemIdentifier != "" && control.SystemIdentifier != o.systemIdentifier {
+		return fmt.Errorf("the data directory %s belongs to another database (system identifier %s, want %s): it is left alone",
+			s.Dir, control.SystemIdentifier, o.systemIdentifier)
+	}
+	standby, err := s.IsStandby()
+	if err != nil {
+		return err
+	}
+	if o.task.Role == aurora.RoleReader && !standby {
+		return errNotStandby
+	}
+	w.seen.SystemIdentifier = control.SystemIdentifier
+	return nil
+}
+
+// errNotStandby keeps an old writer from ever being started beside a new one.
+var errNotStandby = errors.New("the data directory was a writer's: it cannot follow another writer")
+
+// takeSettings has the server run with the newest settings: at once those that
+// need no restart, the others when it is the server's turn.
+func (w *worker) takeSettings(ctx context.Context, s postgres.Server, o order) error {
+	changed, err := s.Configure(ctx, w.settings(o))
+	if err != nil {
+		return err
+	}
+	if changed || w.adopted {
+		if err := w.reload(ctx, s); err != nil {
+			return err
+		}
+		w.adopted = false
+	}
+	turn := o.task.Generation > w.seen.ObservedGeneration
+	if !turn {
+		return nil
+	}
+	restart := o.restart != w.seen.RestartGeneration
+	if !restart {
+		st, err := s.Status(ctx)
+		if err != nil {
+			return err
+		}
+		restart = len(st.PendingRestart) > 0
+	}
+	if restart {
+		return w.restart(ctx, s, o)
+	}
+	w.seen.ObservedGeneration = o.generation
+	return nil
+}
+
+// reload has the server read its files, and waits until it has.
+func (w *worker) reload(ctx context.Context, s postgres.Server) error {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	loaded := func() (at time.Time, err error) {
+		err = conn.QueryRow(ctx, `SELECT pg_catalog.pg_conf_load_time()`).Scan(&at)
+		return at, err
+	}
+	before, err := loaded()
+	if err != nil {
+		return err
+	}
+	if err := w.process.Reload(); err != nil {
+		return err
+	}
+	for {
+		after, err := loaded()
+		if err != nil {
+			return err
+		}
+		if after.After(before) {
+			return nil
+		}
+		if err := sleep(ctx, lsnPoll); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *worker) restart(ctx context.Context, s postgres.Server, o order) error {
+	w.log.Info("node: restart for new settings", "generation", o.generation)
+	w.phase(aurora.PhaseStopping, "restart for new settings")
+	if err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace); err != nil {
+		return err
+	}
+	w.process = nil
+	if err := w.start(ctx, s, o); err != nil {
+		return err
+	}
+	return w.process.Ready(ctx)
+}
+
+// takeRole makes the running server writer or reader, and reports it.
+func (w *worker) takeRole(ctx context.Context, s postgres.Server, o order) error {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.task.Role == aurora.RoleReader && !st.Standby:
+		// A writer that was cut off: it must not take one more write.
+		err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace)
+		w.process = nil
+		return errors.Join(errNotStandby, err)
+	case o.task.Role == aurora.RoleWriter && st.Standby:
+		if err := w.promote(ctx, s, o); err != nil {
+			return err
+		}
+	}
+	var masterErr error
+	if o.task.Role == aurora.RoleWriter && w.seen.MasterPasswordGeneration != o.passwordGeneration {
+		if masterErr = s.ApplyMaster(ctx, o.master); masterErr == nil {
+			w.seen.MasterPasswordGeneration = o.passwordGeneration
+		}
+	}
+	if o.task.Role == aurora.RoleReader {
+		w.seen.MasterPasswordGeneration = 0
+	}
+	w.seen.Role, w.seen.Term = o.task.Role, o.task.Term
+	w.seen.ClusterGeneration = o.clusterGeneration
+	w.seen.PID, w.seen.StartTime, w.seen.SocketDir = w.process.PID(), st.StartTime, s.SocketDir
+	w.seen.Version, w.seen.SystemIdentifier = st.Version, st.SystemIdentifier
+	w.seen.SharedBuffers, w.seen.MaxConnections = st.SharedBuffers, st.MaxConnections
+	w.phase(aurora.PhaseRunning, "")
+	return masterErr
+}
+
+// promote makes a reader the writer, once it provably has all that it must have.
+func (w *worker) promote(ctx context.Context, s postgres.Server, o order) error {
+	w.phase(aurora.PhaseStarting, "promotion to writer")
+	if err := w.replayed(ctx, s, o.task.ReachLSN); err != nil {
+		return err
+	}
+	if err := s.Promote(ctx); err != nil {
+		return err
+	}
+	w.log.Info("node: promoted", "term", o.task.Term)
+	return nil
+}
+
+// reach reports when a reader has replayed what its task asks for.
+func (w *worker) reach(ctx context.Context, s postgres.Server, o order) error {
+	if o.task.Role != aurora.RoleReader || w.seen.ReachedLSN == o.task.ReachLSN {
+		return nil
+	}
+	if err := w.replayed(ctx, s, o.task.ReachLSN); err != nil {
+		return w.orEnded(err)
+	}
+	w.seen.ReachedLSN = o.task.ReachLSN
+	w.report()
+	return nil
+}
+
+// replayed waits until the record that begins at lsn is replayed; 0 is nothing
+// to wait for.
+func (w *worker) replayed(ctx context.Context, s postgres.Server, lsn uint64) error {
+	if lsn == 0 {
+		return nil
+	}
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	for {
+		st, err := postgres.QueryStatus(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if !st.Standby || uint64(st.ReplayLSN) > lsn {
+			return nil
+		}
+		if err := sleep(ctx, lsnPoll); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
