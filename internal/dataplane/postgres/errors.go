@@ -25,7 +25,7 @@ func (e *ParameterError) Error() string {
 	if e.Name == "" {
 		return "parameters: " + e.Reason
 	}
-	return fmt.Sprintf("parameter %s = %q: %s", e.Name, e.Value, e.Reason)
+	return fmt.Sprintf("parameter %q = %q: %s", e.Name, e.Value, e.Reason)
 }
 
 // StartError holds the last lines that a server wrote before it ended.

@@ -16,9 +16,9 @@ import (
 func TestNewServerHasMasterAndDatabases(t *testing.T) {
 	s, p := newPrimary(t, workDir(t))
 	conn := master(t, s, tenantDatabase)
-	exec(t, conn, `CREATE TABLE t AS SELECT generate_series(1, 10) AS n`)
-	exec(t, conn, `CREATE DATABASE another`)
-	exec(t, conn, `CREATE ROLE reporting LOGIN PASSWORD 'x'`)
+	mustExec(t, conn, `CREATE TABLE t AS SELECT generate_series(1, 10) AS n`)
+	mustExec(t, conn, `CREATE DATABASE another`)
+	mustExec(t, conn, `CREATE ROLE reporting LOGIN PASSWORD 'x'`)
 	owners := value[[]string](t, conn, `SELECT array_agg(datname || '=' || pg_get_userbyid(datdba) ORDER BY datname) FROM pg_database WHERE NOT datistemplate`)
 	if want := []string{"another=app_owner", "demo=app_owner", "postgres=app_owner", "rdsadmin=rdsadmin"}; !slices.Equal(owners, want) {
 		t.Errorf("owners of databases are %q, want %q", owners, want)
@@ -155,7 +155,7 @@ func TestMasterPasswordIsAppliedAndNotShown(t *testing.T) {
 	s, _ := newPrimary(t, workDir(t))
 	watcher := master(t, s, tenantDatabase)
 	fresh := Master{Name: masterName, Verifier: verifier("another one")}
-	exec(t, watcher, `CREATE ROLE helper CREATEROLE LOGIN PASSWORD 'x'`)
+	mustExec(t, watcher, `CREATE ROLE helper CREATEROLE LOGIN PASSWORD 'x'`)
 	if err := s.ApplyMaster(testContext(t), fresh); err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +165,8 @@ func TestMasterPasswordIsAppliedAndNotShown(t *testing.T) {
 	connect(t, s, masterName, "another one", tenantDatabase)
 
 	helper := connect(t, s, "helper", "x", tenantDatabase)
-	exec(t, helper, `ALTER ROLE app_owner NOCREATEROLE NOLOGIN`)
-	exec(t, helper, `REVOKE rds_superuser FROM app_owner`)
+	mustExec(t, helper, `ALTER ROLE app_owner NOCREATEROLE NOLOGIN`)
+	mustExec(t, helper, `REVOKE rds_superuser FROM app_owner`)
 	if err := s.ApplyMaster(testContext(t), fresh); err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +188,8 @@ func TestMasterPasswordIsAppliedAndNotShown(t *testing.T) {
 func TestKilledServerStartsAgainAtOnce(t *testing.T) {
 	s, p := newPrimary(t, workDir(t))
 	conn := master(t, s, tenantDatabase)
-	exec(t, conn, `CREATE TABLE t (n int)`)
-	exec(t, conn, `INSERT INTO t VALUES (1)`)
+	mustExec(t, conn, `CREATE TABLE t (n int)`)
+	mustExec(t, conn, `INSERT INTO t VALUES (1)`)
 	busy := master(t, s, tenantDatabase)
 	go func() {
 		_, _ = busy.Exec(testContext(t), `DO $$ BEGIN LOOP END LOOP; END $$`) // does not notice that its postmaster died

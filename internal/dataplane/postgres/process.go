@@ -60,7 +60,12 @@ func (p *Process) Reload() error { return p.signal(unix.SIGHUP) }
 
 func (p *Process) signal(sig unix.Signal) error {
 	err := sendSignal(p.pidfd, sig)
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrClosed) {
+	select {
+	case <-p.exited:
+		return ErrNotRunning
+	default:
+	}
+	if errors.Is(err, unix.ESRCH) {
 		return ErrNotRunning
 	}
 	return err

@@ -3,8 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,11 +46,7 @@ func (s Server) hide() error {
 	if err != nil {
 		return err
 	}
-	err = os.Rename(s.dataDir(), dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return os.Rename(s.dataDir(), filepath.Join(dir, "data"))
 }
 
 // removeSharedMemory frees the System V segment of a server that was killed. One

@@ -141,7 +141,7 @@ func master(t *testing.T, s Server, database string) *pgx.Conn {
 	return connect(t, s, masterName, masterPassword, database)
 }
 
-func exec(t *testing.T, conn *pgx.Conn, sql string) {
+func mustExec(t *testing.T, conn *pgx.Conn, sql string) {
 	t.Helper()
 	if _, err := conn.Exec(testContext(t), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)

@@ -90,12 +90,12 @@ func (s Server) mandatory(memory int64) map[string]string {
 // These lead to files, programs or the network, break replication or the
 // promise that a commit is on disk, or are not settings but directives.
 func reserved(name string) string {
-	for _, suffix := range []string{"_command", "_file", "_directory", "_directories", "_path", "_keyfile", "_destdir"} {
+	for _, suffix := range []string{"_command", "_file", "_directory", "_directories", "_library_path", "_keyfile", "_destdir"} {
 		if strings.HasSuffix(name, suffix) {
 			return "it leads to files or programs of the host"
 		}
 	}
-	for _, prefix := range []string{"include", "primary_", "recovery_", "ssl_", "unix_socket_", "bonjour", "syslog_", "krb_", "ignore_", "debug_"} {
+	for _, prefix := range []string{"include", "primary_", "recovery_", "ssl_", "unix_socket_", "bonjour", "syslog_", "krb_", "ignore_", "debug_", "pre_auth_", "post_auth_"} {
 		if strings.HasPrefix(name, prefix) {
 			return "it is set by the service"
 		}
