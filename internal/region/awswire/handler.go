@@ -1,0 +1,221 @@
+package awswire
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxBody is the largest request that is read.
+const maxBody = 1 << 20
+
+// Config is what a handler needs.
+type Config struct {
+	Services    []*Service
+	Credentials CredentialStore
+	Logger      *slog.Logger
+	Registry    prometheus.Registerer
+	// Translate may turn an error of an action that is no *Error into one, as
+	// when a store does not answer. It may be nil.
+	Translate func(error) *Error
+	// Now is the clock that signatures are compared with; time.Now if nil.
+	Now func() time.Time
+}
+
+// Handler serves many services and regions at one address: which of them a
+// request is for stands in its credential scope.
+type Handler struct {
+	Config
+	services map[string]*Service
+	metrics  *metrics
+	region   *regexp.Regexp
+}
+
+// NewHandler returns the handler of some services.
+func NewHandler(cfg Config) (*Handler, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{
+		Config: cfg, services: map[string]*Service{}, metrics: m,
+		region: regexp.MustCompile(`^[a-z]{2,16}(-[a-z]{1,16}){0,3}-[0-9]{1,2}$`),
+	}
+	for _, s := range cfg.Services {
+		h.services[s.name] = s
+	}
+	return h, nil
+}
+
+// exchange is one request on its way to its answer.
+type exchange struct {
+	request   *http.Request
+	id        Identity
+	service   *Service // nil until it is known
+	codec     codec
+	operation string
+	known     bool // AWS has this operation
+	status    int
+	code      string // OK, or the error's
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	x := &exchange{request: r, codec: fallbackCodec(r), id: Identity{RequestID: newRequestID()}}
+	body, err := h.serve(w, x)
+	x.status, x.code = http.StatusOK, "OK"
+	if err != nil {
+		e := h.wireError(x, err)
+		x.status, x.code = e.Status, e.Code
+		body = x.codec.failure(x.service, e, x.id.RequestID)
+		if _, isJSON := x.codec.(jsonFallback); isJSON {
+			w.Header().Set("X-Amzn-ErrorType", e.Code)
+		}
+	}
+	w.Header().Set("X-Amzn-RequestId", x.id.RequestID)
+	w.Header().Set("Content-Type", x.codec.contentType())
+	w.WriteHeader(x.status)
+	_, _ = w.Write(body) // a client that went away is no error of ours
+	h.account(x, time.Since(start))
+}
+
+// serve carries the request out and returns the body of its answer.
+func (h *Handler) serve(w http.ResponseWriter, x *exchange) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, maxBody))
+	if err != nil {
+		return nil, bodyError(err)
+	}
+	if err := h.authenticate(x, body); err != nil {
+		return nil, err
+	}
+	if x.service == nil {
+		return nil, BadRequestf("InvalidAction", "This region has no service of the name that the request is signed for. "+
+			"It has those that 'daybreak doctor' lists.")
+	}
+	c, err := x.codec.parse(x.service, x.request, body)
+	x.operation = c.operation
+	_, x.known = x.service.model.operations[c.operation]
+	if err != nil {
+		return nil, err
+	}
+	a := x.service.actions[c.operation]
+	if a == nil {
+		return nil, x.codec.unknown(x.service, c.operation)
+	}
+	in := a.newInput()
+	if err := c.decode(a, in); err != nil {
+		return nil, err
+	}
+	out, err := h.call(WithIdentity(x.request.Context(), x.id), a, in)
+	if err != nil {
+		return nil, err
+	}
+	return x.codec.result(x.service, a, out, x.id.RequestID)
+}
+
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return Errorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is larger than %d bytes.", tooLarge.Limit)
+	}
+	return malformed("The request's body could not be read.")
+}
+
+// authenticate finds out who sent the request, for which service and region, and
+// verifies it.
+func (h *Handler) authenticate(x *exchange, body []byte) error {
+	s, ref := parseSignature(x.request)
+	if s != nil {
+		ref.service = s.service
+	}
+	if x.service = h.services[ref.service]; x.service != nil {
+		x.codec = x.service.codec
+	}
+	if ref.reason != accepted {
+		return x.codec.refusal(ref)
+	}
+	credential, ok := h.Credentials.Credential(s.accessKeyID)
+	if !ok || s.token != "" {
+		return x.codec.refusal(refusal{reason: refusedKey})
+	}
+	if ref := s.verify(x.request, body, credential.SecretAccessKey, h.Now()); ref.reason != accepted {
+		return x.codec.refusal(ref)
+	}
+	if !h.region.MatchString(s.region) {
+		return x.codec.refusal(refusal{reason: refusedScope})
+	}
+	x.id.Account, x.id.Region = credential.Account, s.region
+	x.id.AccessKeyID, x.id.ARN, x.id.UserID = credential.AccessKeyID, credential.UserARN, credential.UserID
+	if x.id.UserID == "" {
+		x.id.UserID = credential.Account
+	}
+	return nil
+}
+
+// call runs the action; a panic in it is an error of this request only.
+func (h *Handler) call(ctx context.Context, a *action, in any) (out any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.Logger.Error("aws api: panic", "request", IdentityFrom(ctx).RequestID, "action", a.operation,
+				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return a.call(ctx, in)
+}
+
+var errPanic = errors.New("panic")
+
+// wireError is the answer to an error. What no client can understand is logged
+// here and called InternalFailure.
+func (h *Handler) wireError(x *exchange, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if h.Translate != nil {
+		if e := h.Translate(err); e != nil {
+			return e
+		}
+	}
+	if !errors.Is(err, errPanic) {
+		h.Logger.Error("aws api: internal failure", "request", x.id.RequestID, "action", x.operation, "error", err)
+	}
+	return Errorf(http.StatusInternalServerError, "InternalFailure",
+		"The request processing has failed because of an unknown error. The server's log has it under request %s.", x.id.RequestID)
+}
+
+// account counts the answer and writes the access log.
+func (h *Handler) account(x *exchange, took time.Duration) {
+	service, operation := "unknown", "unknown"
+	if x.service != nil {
+		service = x.service.name
+	}
+	if x.known {
+		operation = x.operation
+	}
+	h.metrics.observe(service, operation, x.code, took)
+	h.Logger.Debug("aws api", "request", x.id.RequestID, "service", service, "action", operation, "region", x.id.Region,
+		"account", x.id.Account, "key", x.id.AccessKeyID, "status", x.status, "code", x.code, "took", took)
+}
+
+// newRequestID is a random UUID.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,76 @@
+package awswire
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+)
+
+// Service is one AWS service of the region: its wire model and the actions that
+// are there.
+type Service struct {
+	name      string // as in the credential scope and in ARNs
+	version   string // API version
+	namespace string // of XML answers
+	codec     codec
+	model     *model
+	actions   map[string]*action
+}
+
+type action struct {
+	operation string
+	newInput  func() any
+	call      func(ctx context.Context, in any) (any, error)
+	input     *shape
+	output    *shape
+}
+
+// Register adds an action to the service. The operation's name is that of I
+// without "Input", so that f can only be what the SDK calls it.
+func Register[I, O any](s *Service, f func(context.Context, *I) (*O, error)) {
+	operation := strings.TrimSuffix(reflect.TypeFor[I]().Name(), "Input")
+	if _, known := s.model.operations[operation]; !known {
+		panic(fmt.Sprintf("awswire: %s has no operation %s", s.name, operation))
+	}
+	s.actions[operation] = &action{
+		operation: operation,
+		newInput:  func() any { return new(I) },
+		call: func(ctx context.Context, in any) (any, error) {
+			out, err := f(ctx, in.(*I))
+			if err != nil {
+				return nil, err
+			}
+			return out, nil
+		},
+		input:  s.model.shapeOf(reflect.TypeFor[I]()),
+		output: s.model.shapeOf(reflect.TypeFor[O]()),
+	}
+}
+
+// Name is the service's name in the credential scope.
+func (s *Service) Name() string { return s.name }
+
+// Operations are the names of the registered actions, in order.
+func (s *Service) Operations() []string {
+	names := make([]string, 0, len(s.actions))
+	for name := range s.actions {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Replace returns a copy of the service whose actions all answer with call, for
+// tests of the wire.
+func (s *Service) Replace(call func(ctx context.Context, operation string, in any) (any, error)) *Service {
+	replaced := *s
+	replaced.actions = make(map[string]*action, len(s.actions))
+	for name, a := range s.actions {
+		copied := *a
+		copied.call = func(ctx context.Context, in any) (any, error) { return call(ctx, name, in) }
+		replaced.actions[name] = &copied
+	}
+	return &replaced
+}

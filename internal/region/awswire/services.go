@@ -1,0 +1,60 @@
+package awswire
+
+import "net/http"
+
+// RDS returns the Amazon RDS service without actions.
+func RDS() *Service {
+	return newService("rds", "2014-10-31", "http://rds.amazonaws.com/doc/2014-10-31/", queryCodec{
+		blankIsMissing: true,
+		missing: func(name string) *Error {
+			return InvalidParameterValue("The parameter %s must be provided and must not be blank.", name)
+		},
+	})
+}
+
+// EC2 returns the Amazon EC2 service without actions.
+func EC2() *Service {
+	return newService("ec2", "2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/", ec2Codec{queryCodec{
+		missing: func(name string) *Error {
+			return BadRequestf("MissingParameter", "The request must contain the parameter %s", name)
+		},
+	}})
+}
+
+// STS returns the AWS Security Token Service without actions.
+func STS() *Service {
+	return newService("sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/", queryCodec{
+		missing: func(name string) *Error {
+			return BadRequestf("ValidationError",
+				"1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", name)
+		},
+	})
+}
+
+func newService(name, version, namespace string, c codec) *Service {
+	return &Service{
+		name: name, version: version, namespace: namespace, codec: c,
+		model: loadModel(name), actions: map[string]*action{},
+	}
+}
+
+// codec is one of AWS's protocols, from the HTTP request to the HTTP answer.
+type codec interface {
+	// parse reads which operation is asked for; its input is decoded later.
+	parse(s *Service, r *http.Request, body []byte) (call, error)
+	// result is the body of a successful answer.
+	result(s *Service, a *action, out any, requestID string) ([]byte, error)
+	// failure is the body of an error.
+	failure(s *Service, e *Error, requestID string) []byte
+	// refusal is the protocol's error for a failed authentication.
+	refusal(r refusal) *Error
+	// unknown is the protocol's error for an operation that is not there.
+	unknown(s *Service, operation string) *Error
+	contentType() string
+}
+
+// call is a request whose operation is known.
+type call struct {
+	operation string
+	decode    func(a *action, in any) error
+}
