@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+)
+
+const (
+	describeClusters = 100
+	describeCalls    = 500
+	describeWorkers  = 4
+)
+
+// benchDescribe measures DescribeDBClusters at 100 clusters, and moto's beside
+// it where moto is installed.
+func benchDescribe(s *server) error {
+	out, err := s.daybreak("env", "--output", "json")
+	if err != nil {
+		return err
+	}
+	var env map[string]string
+	if err := json.Unmarshal([]byte(out), &env); err != nil {
+		return err
+	}
+	title(fmt.Sprintf("DescribeDBClusters at %d clusters, one client, then %d", describeClusters, describeWorkers))
+	heading("server", "p50", "p99", "requests/s")
+	client := rds.New(rds.Options{
+		Region: env["AWS_REGION"], BaseEndpoint: aws.String(s.regionURL),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+	if err := describe("daybreak", client); err != nil {
+		return err
+	}
+	return describeMoto()
+}
+
+func describeMoto() error {
+	if exec.Command("python3", "-c", "import moto.server").Run() != nil {
+		row("moto (not installed)", "", "", "")
+		return nil
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	moto := exec.Command("python3", "-m", "moto.server", "-p", strings.Split(addr, ":")[1])
+	if err := moto.Start(); err != nil {
+		return err
+	}
+	defer func() { _ = moto.Process.Kill(); _ = moto.Wait() }()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+	}
+	return describe("moto", rds.New(rds.Options{
+		Region: "us-west-2", BaseEndpoint: aws.String("http://" + addr),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}))
+}
+
+func describe(name string, client *rds.Client) error {
+	ctx := context.Background()
+	for i := range describeClusters {
+		_, err := client.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
+			DBClusterIdentifier: aws.String(fmt.Sprintf("bench-%03d", i)), Engine: aws.String("aurora-postgresql"),
+			MasterUsername: aws.String("postgres"), MasterUserPassword: aws.String(password),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	call := func() (time.Duration, error) {
+		start := time.Now()
+		out, err := client.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{})
+		if err == nil && len(out.DBClusters) != describeClusters {
+			err = fmt.Errorf("%s: %d clusters, want %d", name, len(out.DBClusters), describeClusters)
+		}
+		return time.Since(start), err
+	}
+	var took []time.Duration
+	for range describeCalls {
+		d, err := call()
+		if err != nil {
+			return err
+		}
+		took = append(took, d)
+	}
+	slices.Sort(took)
+	rate, err := parallel(call)
+	if err != nil {
+		return err
+	}
+	row(name, millis(percentile(took, 0.5)), millis(percentile(took, 0.99)), fmt.Sprintf("%.0f", rate))
+	return nil
+}
+
+// parallel returns calls per second of several clients.
+func parallel(call func() (time.Duration, error)) (float64, error) {
+	var wg sync.WaitGroup
+	errs := make(chan error, describeWorkers)
+	start := time.Now()
+	for range describeWorkers {
+		wg.Go(func() {
+			for range describeCalls / describeWorkers {
+				if _, err := call(); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return 0, err
+	default:
+	}
+	return describeCalls / time.Since(start).Seconds(), nil
+}
