@@ -1,15 +1,17 @@
 package awswire
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,8 +94,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.account(x, time.Since(start))
 }
 
-// serve carries the request out and returns the body of its answer.
-func (h *Handler) serve(w http.ResponseWriter, x *exchange) ([]byte, error) {
+// serve carries the request out and returns the body of its answer. A panic is an
+// error of this request only.
+func (h *Handler) serve(w http.ResponseWriter, x *exchange) (answer []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.Logger.Error("aws api: panic", "request", x.id.RequestID, "action", x.operation,
+				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
 	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, maxBody))
 	if err != nil {
 		return nil, bodyError(err)
@@ -102,8 +112,8 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange) ([]byte, error) {
 		return nil, err
 	}
 	if x.service == nil {
-		return nil, BadRequestf("InvalidAction", "This region has no service of the name that the request is signed for. "+
-			"It has those that 'daybreak doctor' lists.")
+		return nil, BadRequestf("InvalidAction", "This region does not have the service that the request is signed for. It has: %s.",
+			strings.Join(slices.Sorted(maps.Keys(h.services)), ", "))
 	}
 	c, err := x.codec.parse(x.service, x.request, body)
 	x.operation = c.operation
@@ -119,7 +129,7 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange) ([]byte, error) {
 	if err := c.decode(a, in); err != nil {
 		return nil, err
 	}
-	out, err := h.call(WithIdentity(x.request.Context(), x.id), a, in)
+	out, err := a.call(WithIdentity(x.request.Context(), x.id), in)
 	if err != nil {
 		return nil, err
 	}
@@ -163,18 +173,6 @@ func (h *Handler) authenticate(x *exchange, body []byte) error {
 		x.id.UserID = credential.Account
 	}
 	return nil
-}
-
-// call runs the action; a panic in it is an error of this request only.
-func (h *Handler) call(ctx context.Context, a *action, in any) (out any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.Logger.Error("aws api: panic", "request", IdentityFrom(ctx).RequestID, "action", a.operation,
-				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = errPanic
-		}
-	}()
-	return a.call(ctx, in)
 }
 
 var errPanic = errors.New("panic")

@@ -3,6 +3,7 @@ package awswire
 import (
 	"embed"
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ var modelFiles embed.FS
 type model struct {
 	operations map[string]string // operation → result element, empty if there is no output
 	members    map[string]member // "Type.Field" → its irregularities
-	shapes     map[any]*shape    // by reflect.Type
+	shapes     map[reflect.Type]*shape
 	defaults   member
 }
 
@@ -35,7 +36,7 @@ func loadModel(service string) *model {
 	if err != nil {
 		panic(fmt.Sprintf("awswire: no model of %s: %v", service, err))
 	}
-	m := &model{operations: map[string]string{}, members: map[string]member{}, shapes: map[any]*shape{}}
+	m := &model{operations: map[string]string{}, members: map[string]member{}, shapes: map[reflect.Type]*shape{}}
 	m.defaults.item = "member"
 	if service == "ec2" {
 		m.defaults.item = "item"

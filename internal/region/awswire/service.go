@@ -28,24 +28,29 @@ type action struct {
 }
 
 // Register adds an action to the service. The operation's name is that of I
-// without "Input", so that f can only be what the SDK calls it.
+// without "Input", so that f can only be what the SDK calls it. A nil output
+// without an error is an empty one.
 func Register[I, O any](s *Service, f func(context.Context, *I) (*O, error)) {
-	operation := strings.TrimSuffix(reflect.TypeFor[I]().Name(), "Input")
+	s.register(reflect.TypeFor[I](), reflect.TypeFor[O](), func(ctx context.Context, in any) (any, error) {
+		out, err := f(ctx, in.(*I))
+		if out == nil {
+			out = new(O)
+		}
+		return out, err
+	})
+}
+
+func (s *Service) register(in, out reflect.Type, call func(context.Context, any) (any, error)) {
+	operation := strings.TrimSuffix(in.Name(), "Input")
 	if _, known := s.model.operations[operation]; !known {
 		panic(fmt.Sprintf("awswire: %s has no operation %s", s.name, operation))
 	}
 	s.actions[operation] = &action{
 		operation: operation,
-		newInput:  func() any { return new(I) },
-		call: func(ctx context.Context, in any) (any, error) {
-			out, err := f(ctx, in.(*I))
-			if err != nil {
-				return nil, err
-			}
-			return out, nil
-		},
-		input:  s.model.shapeOf(reflect.TypeFor[I]()),
-		output: s.model.shapeOf(reflect.TypeFor[O]()),
+		newInput:  func() any { return reflect.New(in).Interface() },
+		call:      call,
+		input:     s.model.shapeOf(in),
+		output:    s.model.shapeOf(out),
 	}
 }
 

@@ -1,0 +1,50 @@
+package awswire
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// RegisterClient registers every operation of an SDK client that the model has
+// the types of, without meaning.
+func RegisterClient(s *Service, client any, only func(operation string) bool) {
+	t := reflect.TypeOf(client)
+	for i := range t.NumMethod() {
+		m := t.Method(i)
+		if _, known := s.model.operations[m.Name]; known && only(m.Name) {
+			s.register(m.Type.In(2).Elem(), m.Type.Out(0).Elem(), func(context.Context, any) (any, error) { return nil, nil })
+		}
+	}
+}
+
+// CheckSignature parses and verifies a signature, for the fuzzer.
+func CheckSignature(r *http.Request, body []byte, secret string, now time.Time) bool {
+	s, _ := parseSignature(r)
+	return s != nil && s.verify(r, body, secret, now).reason == accepted
+}
+
+// DecodeQuery decodes a form as the input of an operation.
+func DecodeQuery(s *Service, operation string, form []byte) (any, error) {
+	r := &http.Request{URL: &url.URL{Path: "/"}, Body: http.NoBody}
+	c, err := s.codec.parse(s, r, form)
+	if err != nil {
+		return nil, err
+	}
+	a := s.actions[operation]
+	in := a.newInput()
+	return in, c.decode(a, in)
+}
+
+// HasTypes says whether the model has the types of an operation.
+func (s *Service) HasTypes(operation string) bool {
+	for name := range s.model.members {
+		if strings.HasPrefix(name, operation+"Input.") || strings.HasPrefix(name, operation+"Output.") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,35 @@
+package awswire_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/awswire/wiretest"
+)
+
+func all(string) bool { return true }
+
+func TestRealClientsUnderstandEveryActionOfRDS(t *testing.T) {
+	s := awswire.RDS()
+	awswire.RegisterClient(s, &rds.Client{}, all)
+	wiretest.Roundtrip(t, s, func(c aws.Config) *rds.Client { return rds.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandTheActionsOfEC2InTheModel(t *testing.T) {
+	s := awswire.EC2()
+	awswire.RegisterClient(s, &ec2.Client{}, s.HasTypes)
+	wiretest.Roundtrip(t, s, func(c aws.Config) *ec2.Client { return ec2.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandEverySignedActionOfSTS(t *testing.T) {
+	s := awswire.STS()
+	awswire.RegisterClient(s, &sts.Client{}, func(operation string) bool {
+		return operation != "AssumeRoleWithSAML" && operation != "AssumeRoleWithWebIdentity"
+	})
+	wiretest.Roundtrip(t, s, func(c aws.Config) *sts.Client { return sts.NewFromConfig(c) })
+}
