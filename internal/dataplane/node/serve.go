@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
@@ -99,7 +100,8 @@ func (w *worker) checkData(ctx context.Context, s postgres.Server, o order) erro
 var errNotStandby = errors.New("the data directory was a writer's: it cannot follow another writer")
 
 // takeSettings has the server run with the newest settings: at once those that
-// need no restart, the others when it is the server's turn.
+// need no restart; a new class or an ordered restart when it is the server's
+// turn. Other settings wait for the next restart, as in Aurora (pending-reboot).
 func (w *worker) takeSettings(ctx context.Context, s postgres.Server, o order) error {
 	changed, err := s.Configure(ctx, w.settings(o))
 	if err != nil {
@@ -121,7 +123,7 @@ func (w *worker) takeSettings(ctx context.Context, s postgres.Server, o order) e
 		if err != nil {
 			return err
 		}
-		restart = len(st.PendingRestart) > 0
+		restart = slices.Contains(st.PendingRestart, "shared_buffers")
 	}
 	if restart {
 		return w.restart(ctx, s, o)

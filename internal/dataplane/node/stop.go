@@ -19,9 +19,10 @@ import (
 
 // remove ends the server and deletes all of it.
 func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
-	if w.seen.Phase != aurora.PhaseRemoved {
-		w.phase(aurora.PhaseStopping, "")
+	if w.seen.Phase == aurora.PhaseRemoved {
+		return nil
 	}
+	w.phase(aurora.PhaseStopping, "")
 	if err := s.Remove(ctx); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ const (
 	testAccount = "111122223333"
 	testRegion  = "us-west-2"
 	// patience is how long a test waits for a fact.
-	patience = 60 * time.Second
+	patience   = 60 * time.Second
+	testMemory = 2 << 30
 )
 
 // system is an installation's data plane: etcd, a controller and a node.
@@ -105,7 +107,7 @@ func (s *system) background(f func(context.Context) error) (stop func()) {
 }
 
 func (s *system) startNode() {
-	config := node.Config{Store: s.store, Layout: s.layout, Keyring: s.keys, MemoryBytes: 2 << 30}
+	config := node.Config{Store: s.store, Layout: s.layout, Keyring: s.keys, MemoryBytes: testMemory}
 	s.stopNode = s.background(func(ctx context.Context) error { return node.Run(ctx, config) })
 }
 
@@ -337,3 +339,5 @@ func verifier(password string) string {
 }
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
+
+func itoa(n int) string { return strconv.Itoa(n) }
