@@ -24,4 +24,3 @@ func TestModelsAreThoseOfTheSDKInGoMod(t *testing.T) {
 		}
 	}
 }
-

@@ -1,0 +1,5 @@
+// Package ec2 holds the actions of Amazon EC2 that a database needs around it:
+// security groups, and the default VPC of every account and region, with a public
+// subnet in each of three zones. The VPC is derived, not stored. The package
+// must not know what else may refer to a security group than DB clusters.
+package ec2
