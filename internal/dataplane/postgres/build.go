@@ -2,11 +2,15 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
@@ -22,10 +26,20 @@ type Upstream struct {
 	Slot      string // physical replication slot on the upstream; may be empty
 }
 
+func (u Upstream) check() error {
+	if u.Slot != "" && !regexp.MustCompile(`^[a-z0-9_]{1,63}$`).MatchString(u.Slot) {
+		return fmt.Errorf("replication slot %q: 1 to 63 lower-case letters, digits and _ are allowed", u.Slot)
+	}
+	return checkSocketDir(u.SocketDir)
+}
+
 // Copy builds a standby's data directory from a running server; it does nothing
 // when a complete data directory is there, and starts again from nothing when a
 // half-built one is.
 func (s Server) Copy(ctx context.Context, from Upstream) error {
+	if err := from.check(); err != nil {
+		return err
+	}
 	return s.build(s.UID, func(dir string) error {
 		args := []string{
 			"--pgdata=" + dir, "--host=" + from.SocketDir, fmt.Sprintf("--port=%d", Port),
@@ -133,6 +147,10 @@ func (s Server) removeBuilds() error {
 	return nil
 }
 
+// sealers is how many files are synced at a time: the file system then commits
+// many of them together.
+const sealers = 16
+
 // seal gives everything below dir to the server's user and makes it durable. It
 // goes through an os.Root, so that a link below dir leads nowhere else.
 func (s Server) seal(dir string) error {
@@ -141,23 +159,31 @@ func (s Server) seal(dir string) error {
 		return err
 	}
 	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
+	var group errgroup.Group
+	group.SetLimit(sealers)
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
-		}
-		if s.UID != 0 {
-			if err := root.Lchown(path, s.UID, s.UID); err != nil {
-				return err
-			}
 		}
 		if !entry.IsDir() && !entry.Type().IsRegular() {
-			return nil
+			return fmt.Errorf("%s: a data directory holds files and directories only", path)
 		}
-		f, err := root.Open(path)
-		if err != nil {
+		group.Go(func() error { return s.sealFile(root, path) })
+		return nil
+	})
+	return errors.Join(err, group.Wait())
+}
+
+func (s Server) sealFile(root *os.Root, path string) error {
+	f, err := root.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if s.UID != 0 {
+		if err := f.Chown(s.UID, s.UID); err != nil {
 			return err
 		}
-		defer f.Close()
-		return f.Sync()
-	})
+	}
+	return f.Sync()
 }

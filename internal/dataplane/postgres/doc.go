@@ -6,11 +6,13 @@
 // It knows no cluster, no term, no endpoint and no etcd: who is the writer, whom
 // a reader follows and when to promote is decided elsewhere.
 //
-// Directory of a server (Server.Dir), which the server itself cannot change:
+// Directory of a server (Server.Dir). The server owns data/, log/ and passfile in
+// it, but not the directory: so nothing that a tenant might ever run as the
+// server's user can put a link where we write.
 //
 //	data/            the data directory; it appears complete, or not at all
-//	data.tmp/        a data directory that is being built
-//	log/             the server's log files
+//	data.tmp-*/      one that is being built, rehearsed with or removed
+//	log/             the server's log files; start.log before they begin
 //	postgresql.conf  written by Configure, never by hand
 //	pg_hba.conf
 //	passfile         the replication role's password

@@ -229,6 +229,9 @@ func TestStaleLockWithAForeignPidIsNoServer(t *testing.T) {
 	if err := os.WriteFile(lock, []byte(strconv.Itoa(foreign.Pid)+"\n"+s.dataDir()+"\n1\n5432\n\n\n1 2\nready\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(s.Socket()+".lock", []byte(strconv.Itoa(foreign.Pid)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Adopt(); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("adopting somebody else's process: %v", err)
 	}
@@ -295,5 +298,34 @@ func TestRemoveLeavesNothingAndCanBeRepeated(t *testing.T) {
 	}
 	if _, err := s.Start(testContext(t), nil); !errors.Is(err, ErrNoData) {
 		t.Errorf("start of a removed server: %v", err)
+	}
+}
+
+func TestOldLogsAreRemovedAndTheNewestIsKept(t *testing.T) {
+	s := newServer(t, workDir(t), "primary")
+	if err := s.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(s.Dir, "outside")
+	if err := os.WriteFile(outside, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"postgresql.log.2001", "postgresql.log.2002", "other"} {
+		if err := os.WriteFile(filepath.Join(s.LogDir(), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(s.LogDir(), "postgresql.log.2000")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RemoveLogs(time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(s.LogDir(), "*"))
+	if err != nil || len(left) != 2 {
+		t.Errorf("%q are left, %v", left, err)
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Errorf("a link out of the log directory was followed: %v", err)
 	}
 }

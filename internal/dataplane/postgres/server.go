@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -82,15 +83,23 @@ func (s Server) check() error {
 		return fmt.Errorf("only root can run a server as user id %d", s.UID)
 	case !regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`).MatchString(s.Name):
 		return fmt.Errorf("server name %q: letters, digits, - and _ are allowed, at most 63", s.Name)
-	case !filepath.IsAbs(s.Dir) || !filepath.IsAbs(s.SocketDir):
-		return fmt.Errorf("server directories %q and %q must be absolute", s.Dir, s.SocketDir)
+	case !filepath.IsAbs(s.Dir):
+		return fmt.Errorf("server directory %q must be absolute", s.Dir)
 	case len(s.AdminPassword) < minSecret || len(s.ReplicationPassword) < minSecret:
 		return fmt.Errorf("passwords of %s and %s need at least %d characters", AdminRole, ReplicationRole, minSecret)
 	}
-	for _, secret := range []string{s.Dir, s.SocketDir, s.AdminPassword, s.ReplicationPassword} {
-		if hasControl(secret) {
+	for _, text := range []string{s.Dir, s.SocketDir, s.AdminPassword, s.ReplicationPassword} {
+		if hasControl(text) {
 			return errors.New("a directory or password of the server has a control character")
 		}
+	}
+	return checkSocketDir(s.SocketDir)
+}
+
+// checkSocketDir refuses what libpq takes for several hosts or for a host's name.
+func checkSocketDir(dir string) error {
+	if !filepath.IsAbs(dir) || hasControl(dir) || strings.Contains(dir, ",") {
+		return fmt.Errorf("socket directory %q: an absolute path without commas and control characters is needed", dir)
 	}
 	return nil
 }

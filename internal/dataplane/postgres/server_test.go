@@ -26,13 +26,13 @@ const (
 )
 
 // testContext ends a test that hangs.
-func testContext(t *testing.T) context.Context {
+func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func installation(t *testing.T) Installation {
+func installation(t testing.TB) Installation {
 	t.Helper()
 	found, err := Find(t.Context())
 	if err != nil {
@@ -43,7 +43,7 @@ func installation(t *testing.T) Installation {
 
 // workDir is a directory that every user id can pass through, short enough for
 // sockets.
-func workDir(t *testing.T) string {
+func workDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
@@ -58,7 +58,7 @@ func workDir(t *testing.T) string {
 
 // newServer names a server that is removed at the end of the test. As root it
 // has a user id without a name, else it is the caller's.
-func newServer(t *testing.T, dir, name string) Server {
+func newServer(t testing.TB, dir, name string) Server {
 	t.Helper()
 	s := Server{
 		Installation: installation(t), Name: name,
@@ -90,7 +90,7 @@ func options() InitOptions {
 }
 
 // newPrimary is a server that runs and answers.
-func newPrimary(t *testing.T, dir string) (Server, *Process) {
+func newPrimary(t testing.TB, dir string) (Server, *Process) {
 	t.Helper()
 	s := newServer(t, dir, "primary")
 	if err := s.Init(testContext(t), options()); err != nil {
@@ -99,7 +99,7 @@ func newPrimary(t *testing.T, dir string) (Server, *Process) {
 	return s, start(t, s, Config{Memory: testMemory})
 }
 
-func start(t *testing.T, s Server, c Config) *Process {
+func start(t testing.TB, s Server, c Config) *Process {
 	t.Helper()
 	ctx := testContext(t)
 	if _, err := s.Configure(ctx, c); err != nil {

@@ -126,6 +126,9 @@ func (s Server) settings(c Config) (map[string]string, error) {
 	maps.Copy(all, s.mandatory(c.Memory))
 	all["primary_conninfo"], all["primary_slot_name"] = "", ""
 	if c.Upstream != nil {
+		if err := c.Upstream.check(); err != nil {
+			return nil, err
+		}
 		all["primary_conninfo"] = s.conninfo(*c.Upstream)
 		all["primary_slot_name"] = c.Upstream.Slot
 	}

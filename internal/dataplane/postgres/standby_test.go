@@ -9,7 +9,7 @@ import (
 )
 
 // newStandby is a running copy of primary.
-func newStandby(t *testing.T, dir, name string, upstream Server) (Server, *Process) {
+func newStandby(t testing.TB, dir, name string, upstream Server) (Server, *Process) {
 	t.Helper()
 	s := newServer(t, dir, name)
 	from := Upstream{SocketDir: upstream.SocketDir}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,11 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 )
-
-// logTail is how much of a log goes into an error.
-const logTail = 2000
 
 // Start starts the configured server in its own session, where it outlives us,
 // after clearing away what a killed one left. It returns when the process is
@@ -44,18 +39,19 @@ func (s Server) Start(ctx context.Context, overrides map[string]string) (*Proces
 	return s.spawn(args)
 }
 
-// clear removes what a killed server left: its children, and its postmaster.pid,
-// whose pid may be somebody else's by now or a zombie's, over both of which
-// PostgreSQL would refuse to start. Shared memory PostgreSQL clears itself.
+// clear removes what a killed server left: its children, and its lock files, whose
+// pid may be somebody else's by now or a zombie's, over both of which PostgreSQL
+// would refuse to start. Shared memory PostgreSQL clears itself.
 func (s Server) clear(ctx context.Context) error {
 	if err := s.killAll(ctx); err != nil {
 		return err
 	}
-	err := os.Remove(filepath.Join(s.dataDir(), "postmaster.pid"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	for _, path := range []string{filepath.Join(s.dataDir(), "postmaster.pid"), s.Socket() + ".lock", s.Socket()} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func (s Server) arguments(ctx context.Context, overrides map[string]string) ([]string, error) {
@@ -135,30 +131,4 @@ func (s Server) spawn(args []string) (*Process, error) {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return newProcess(s, pid, pidfd, func() { _ = cmd.Wait() }), nil
-}
-
-// lastLog is the end of what the server wrote: before its log collector started,
-// and after.
-func (s Server) lastLog() string {
-	early, _ := os.ReadFile(s.startLog())
-	text := lastBytes(early, logTail)
-	root, err := os.OpenRoot(s.LogDir())
-	if err != nil {
-		return text
-	}
-	defer root.Close()
-	names, err := fs.Glob(root.FS(), "postgresql.log.*")
-	if err != nil || len(names) == 0 {
-		return text
-	}
-	f, err := root.Open(slices.Max(names))
-	if err != nil {
-		return text
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > logTail {
-		_, _ = f.Seek(-logTail, io.SeekEnd)
-	}
-	late, _ := io.ReadAll(io.LimitReader(f, logTail))
-	return strings.TrimSpace(text + string(late))
 }
