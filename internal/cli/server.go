@@ -21,7 +21,7 @@ const startTimeout = 60 * time.Second
 
 func (a *app) serverCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "server", Short: "Start, stop and look at the server of this installation"}
-	cmd.AddCommand(a.serverStartCommand(), a.serverStopCommand(), a.serverStatusCommand(), a.serverRunCommand())
+	cmd.AddCommand(a.serverStartCommand(), a.serverStopCommand(), a.serverStatusCommand(), a.serverRunCommand(), a.serverUninstallCommand())
 	return cmd
 }
 

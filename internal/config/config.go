@@ -46,7 +46,8 @@ const (
 	DefaultRegionAddr   = "127.0.0.1:4566"
 	DefaultPlatformAddr = "127.0.0.1:8420"
 	DefaultLoopbackAs   = "172.31.255.254"
-	defaultMinFree      = 256 << 20
+	// MinFreeBytes of disk are needed to start.
+	MinFreeBytes = 256 << 20
 )
 
 // ErrNone says that the data directory holds no installation yet.
@@ -92,7 +93,6 @@ func New(l layout.Layout) Config {
 		PlatformAddr: fromEnv("DAYBREAK_PLATFORM_ADDR", DefaultPlatformAddr),
 		EndpointNet:  endpointNet(l),
 		LoopbackAs:   DefaultLoopbackAs,
-		MinFreeBytes: defaultMinFree,
 	}
 }
 

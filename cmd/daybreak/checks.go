@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/daybreakdb/daybreak/internal/cli"
+	"github.com/daybreakdb/daybreak/internal/config"
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+	"github.com/daybreakdb/daybreak/internal/layout"
+	"github.com/daybreakdb/daybreak/internal/platform/stack"
+)
+
+// hostChecks looks at this host for what Daybreak needs, and for what it cannot
+// promise here.
+func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
+	return []cli.Check{
+		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPort(), checkUser(),
+		{Name: "encryption at rest", Detail: "data directories are not encrypted, also when a stack asks for storage_encrypted",
+			Hint: "Put the data directory on an encrypted disk."},
+		{Name: "copies", Detail: "all copies are on this machine: the death of any process loses nothing, the loss of its disk loses everything",
+			Hint: "There are no backups yet: keep dumps elsewhere (pg_dump)."},
+	}
+}
+
+func checkPostgres(ctx context.Context) cli.Check {
+	check := cli.Check{Name: "PostgreSQL 15", Needed: true}
+	bin, err := postgres.Find(ctx)
+	if err != nil {
+		check.Detail, check.Hint = err.Error(), "Install it: apt-get install postgresql-15"
+		return check
+	}
+	check.OK, check.Detail = true, fmt.Sprintf("%s in %s", bin.Version, bin.Dir)
+	return check
+}
+
+func checkTerraform(ctx context.Context) cli.Check {
+	check := cli.Check{Name: "Terraform or OpenTofu"}
+	tool, err := stack.FindTool(ctx)
+	if err != nil {
+		check.Detail, check.Hint = err.Error(), "Install one, or build OpenTofu: make setup"
+		return check
+	}
+	check.OK, check.Detail = true, fmt.Sprintf("%s %s in %s", tool.Name, tool.Version, tool.Path)
+	return check
+}
+
+func checkDisk(l layout.Layout) cli.Check {
+	check := cli.Check{Name: "disk", Needed: true}
+	dir := l.Root
+	for {
+		var fs syscall.Statfs_t
+		err := syscall.Statfs(dir, &fs)
+		if errors.Is(err, os.ErrNotExist) && dir != "/" {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			check.Detail = err.Error()
+			return check
+		}
+		free := int64(fs.Bavail) * fs.Bsize
+		check.OK = free >= config.MinFreeBytes
+		check.Detail = fmt.Sprintf("%.1f GiB free for %s", float64(free)/(1<<30), l.Root)
+		check.Hint = fmt.Sprintf("Free some space: a start needs %d MiB.", config.MinFreeBytes>>20)
+		return check
+	}
+}
+
+// checkPort says whether clusters get Aurora's port.
+func checkPort() cli.Check {
+	check := cli.Check{Name: "port 5432", OK: true, Detail: "free on our loopback addresses"}
+	listener, err := net.Listen("tcp", "127.42.255.254:5432")
+	if err != nil {
+		check.OK, check.Detail = false, "another server holds it on every address"
+		check.Hint = "New clusters get another port, and describe shows it. To have 5432, let that server listen on its own address only."
+		return check
+	}
+	_ = listener.Close()
+	return check
+}
+
+func checkUser() cli.Check {
+	if os.Geteuid() == 0 {
+		return cli.Check{Name: "user", OK: true, Detail: "root: every cluster's servers run under a user id of their own"}
+	}
+	return cli.Check{Name: "user", Detail: "an ordinary user: all clusters' servers run as this user",
+		Hint: "Start the server as root to keep the clusters' files apart."}
+}
