@@ -67,6 +67,9 @@ type DBClusterSpec struct {
 	PreferredMaintenanceWindow string `json:"preferredMaintenanceWindow"` // ddd:hh24:mi-ddd:hh24:mi, UTC
 
 	ServerlessV2 *ServerlessV2Scaling `json:"serverlessV2,omitempty"`
+
+	// Parameters are the values that the parameter group sets, by PostgreSQL's names.
+	Parameters map[string]string `json:"parameters,omitempty"`
 }
 
 // ServerlessV2Scaling bounds the capacity of db.serverless instances, in Aurora

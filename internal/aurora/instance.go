@@ -38,6 +38,10 @@ type DBInstanceSpec struct {
 
 	// RestartGeneration grows with every RebootDBInstance.
 	RestartGeneration int64 `json:"restartGeneration,omitempty"`
+
+	// Parameters are the values that the parameter group sets; they go before the
+	// cluster's.
+	Parameters map[string]string `json:"parameters,omitempty"`
 }
 
 // DBInstanceStatus is what the controller decided about the instance.
@@ -116,6 +120,8 @@ type ServerReport struct {
 	SystemIdentifier string `json:"systemIdentifier,omitempty"`
 	SharedBuffers    int64  `json:"sharedBuffers,omitempty"`  // bytes, as running
 	MaxConnections   int    `json:"maxConnections,omitempty"` // as running
+	// PendingReboot says that settings wait for the next restart.
+	PendingReboot bool `json:"pendingReboot,omitempty"`
 	// StopLSN is the shutdown checkpoint of a cleanly stopped server; 0 when it
 	// did not stop cleanly.
 	StopLSN uint64 `json:"stopLsn,omitempty"`

@@ -43,7 +43,7 @@ func (d *decision) instanceReason(in *aurora.DBInstance) string {
 		return "no host to run it on: is the process daybreak node running?"
 	case in.DeleteRequested && in.Status.Task.Role == aurora.RoleWriter && !d.Cluster.DeleteRequested:
 		return "the writer goes when a reader is ready to take over"
-	case in.Server.Phase == aurora.PhaseFailed:
+	case in.Server.Phase == aurora.PhaseFailed || in.Server.Phase == aurora.PhaseRunning:
 		return in.Server.Message
 	}
 	return ""

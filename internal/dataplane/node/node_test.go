@@ -12,6 +12,7 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/node"
+	"github.com/daybreakdb/daybreak/internal/state"
 )
 
 func TestWriterAndReaderAreBuiltServeAndGo(t *testing.T) {
@@ -170,6 +171,25 @@ func TestSettingsChangeWithoutLosingTheServer(t *testing.T) {
 			t.Error("the old password still works")
 		}
 	})
+	t.Run("parameters", func(t *testing.T) {
+		pid := s.instance(w).Server.PID
+		s.changeCluster(c, func(c *aurora.DBCluster) {
+			c.Spec.Parameters = map[string]string{"work_mem": "5MB", "max_worker_processes": "9", "no_such_parameter": "1"}
+		})
+		s.settled(c, w, r)
+		s.reads(w, "SHOW work_mem", "5MB")
+		in := s.instance(w)
+		if !in.Server.PendingReboot || in.Server.PID != pid || !contains(in.Server.Message, "no_such_parameter") {
+			t.Errorf("a static parameter waits for a reboot, an unknown one is named: %+v", in.Server)
+		}
+		s.changeInstance(w, func(in *aurora.DBInstance) { in.Spec.RestartGeneration++ })
+		s.changeCluster(c, func(c *aurora.DBCluster) { delete(c.Spec.Parameters, "no_such_parameter") })
+		s.settled(c, w, r)
+		s.eventually("nothing is pending", func() bool {
+			server := s.instance(w).Server
+			return !server.PendingReboot && server.Message == ""
+		})
+	})
 	t.Run("port", func(t *testing.T) {
 		s.changeCluster(c, func(c *aurora.DBCluster) { c.Spec.Port = 6000 })
 		s.settled(c, w, r)
@@ -196,6 +216,26 @@ func TestKilledServerComesBackAtOnce(t *testing.T) {
 	})
 	t.Logf("back after %v", time.Since(begin))
 	s.reads(w, "SELECT v FROM t", "42")
+}
+
+func TestServerComesBackWhileEtcdIsAway(t *testing.T) {
+	s := startSystem(t)
+	c := s.createCluster("one")
+	w := s.createInstance(c, "w")
+	s.settled(c, w)
+	s.exec(w, "CREATE TABLE t AS SELECT 42::text AS v")
+	pid := s.instance(w).Server.PID
+	s.stopEtcd()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the killed server is gone", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
+	s.eventually("another server answers", func() bool { return s.query(w, "SELECT v FROM t") == "42" })
+	s.startEtcd()
+	s.eventually("the report has the new server", func() bool {
+		item, err := state.DBInstances(s.store).Get(t.Context(), w)
+		return err == nil && item.Value.Server.Phase == aurora.PhaseRunning && item.Value.Server.PID != pid
+	})
 }
 
 func TestNodeKilledAtAnyMomentGoesOn(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
@@ -23,6 +25,7 @@ type order struct {
 	master             postgres.Master
 	passwordGeneration int64
 	database           string
+	parameters         string // JSON
 	systemIdentifier   string
 	osUser             int
 	secret             string // sealed
@@ -36,8 +39,8 @@ func (n *node) order(id string) (order, bool) {
 	}
 	in := item.Value
 	cluster, ok := n.clusters.Get(in.Spec.ClusterResourceID)
-	if !ok {
-		return order{}, false
+	if !ok || len(cluster.Value.Status.InternalSecret) == 0 {
+		return order{}, false // the mirror of clusters is behind that of instances
 	}
 	spec, st := cluster.Value.Spec, cluster.Value.Status
 	o := order{
@@ -54,13 +57,20 @@ func (n *node) order(id string) (order, bool) {
 	if spec.ServerlessV2 != nil {
 		o.scaling = *spec.ServerlessV2
 	}
+	parameters := maps.Clone(spec.Parameters)
+	if parameters == nil {
+		parameters = map[string]string{}
+	}
+	maps.Copy(parameters, in.Spec.Parameters)
+	text, _ := json.Marshal(parameters) // strings always have JSON
+	o.parameters = string(text)
 	return o, true
 }
 
 // supersedes says whether work on the order before is in vain now.
 func (o order) supersedes(before order) bool {
 	a, b := o.task, before.task
-	return a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream || a.Build != b.Build || a.Adopt != b.Adopt
+	return a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream
 }
 
 // server names the order's server. It can be adopted and stopped; start needs the
@@ -88,13 +98,17 @@ func derive(secret []byte, purpose string) (string, error) {
 }
 
 // settings of the order's server on this host. max_connections follows from the
-// host alone: a reader must not have fewer than its writer.
+// host and not from the class: a reader must not have fewer than its writer.
 func (n *node) settings(o order) postgres.Config {
 	const perConnection, fewest, most = 9531392, 100, 5000 // Aurora's formula
 	share := n.config.MemoryBytes / memoryShares
 	c := postgres.Config{
 		Memory:     aurora.InstanceMemory(o.class, &o.scaling, share),
-		Parameters: map[string]string{"max_connections": strconv.FormatInt(max(fewest, min(share/perConnection, most)), 10)},
+		Parameters: map[string]string{},
+	}
+	_ = json.Unmarshal([]byte(o.parameters), &c.Parameters) // made by order
+	if c.Parameters["max_connections"] == "" {
+		c.Parameters["max_connections"] = strconv.FormatInt(max(fewest, min(share/perConnection, most)), 10)
 	}
 	if o.task.Role == aurora.RoleReader {
 		upstream := n.upstream(o)

@@ -62,7 +62,7 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 	}
 	w.seen.PID, w.seen.StopLSN, w.seen.ReachedLSN = 0, 0, 0
 	w.phase(aurora.PhaseStarting, "")
-	if _, err := s.Configure(ctx, w.settings(o)); err != nil {
+	if _, err := w.configure(ctx, s, o); err != nil {
 		return err
 	}
 	p, err := s.Start(ctx, nil)
@@ -99,11 +99,32 @@ func (w *worker) checkData(ctx context.Context, s postgres.Server, o order) erro
 // errNotStandby keeps an old writer from ever being started beside a new one.
 var errNotStandby = errors.New("the data directory was a writer's: it cannot follow another writer")
 
+// configure writes the configuration. Parameters that PostgreSQL refuses are left
+// out and reported, for a server must not be lost over one.
+func (w *worker) configure(ctx context.Context, s postgres.Server, o order) (changed bool, err error) {
+	config := w.settings(o)
+	w.refused = ""
+	for {
+		changed, err = s.Configure(ctx, config)
+		var refused *postgres.ParameterError
+		if !errors.As(err, &refused) || len(config.Parameters) == 0 || ctx.Err() != nil {
+			return changed, err
+		}
+		w.refused = "left out: " + refused.Error()
+		w.log.Warn("node: parameter left out", "error", refused)
+		if _, ok := config.Parameters[refused.Name]; ok {
+			delete(config.Parameters, refused.Name)
+		} else {
+			clear(config.Parameters)
+		}
+	}
+}
+
 // takeSettings has the server run with the newest settings: at once those that
 // need no restart; a new class or an ordered restart when it is the server's
 // turn. Other settings wait for the next restart, as in Aurora (pending-reboot).
 func (w *worker) takeSettings(ctx context.Context, s postgres.Server, o order) error {
-	changed, err := s.Configure(ctx, w.settings(o))
+	changed, err := w.configure(ctx, s, o)
 	if err != nil {
 		return err
 	}
@@ -208,7 +229,8 @@ func (w *worker) takeRole(ctx context.Context, s postgres.Server, o order) error
 	w.seen.PID, w.seen.StartTime, w.seen.SocketDir = w.process.PID(), st.StartTime, s.SocketDir
 	w.seen.Version, w.seen.SystemIdentifier = st.Version, st.SystemIdentifier
 	w.seen.SharedBuffers, w.seen.MaxConnections = st.SharedBuffers, st.MaxConnections
-	w.phase(aurora.PhaseRunning, "")
+	w.seen.PendingReboot = len(st.PendingRestart) > 0
+	w.phase(aurora.PhaseRunning, w.refused)
 	return masterErr
 }
 

@@ -49,22 +49,31 @@ func (w *worker) stop(ctx context.Context, s postgres.Server, o order) error {
 		w.process = nil
 		w.log.Info("node: stopped the server")
 	}
-	found, err := w.installation(ctx)
+	lsn, err := w.stopLSN(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.Installation = found
-	control, err := s.ControlData(ctx)
-	if err != nil {
-		return err
-	}
-	w.seen.StopLSN = 0
-	if control.State == postgres.StateShutDown {
-		w.seen.StopLSN = uint64(control.CheckpointLSN)
-	}
+	w.seen.StopLSN = lsn
 	w.seen.PID, w.seen.Role, w.seen.Term = 0, o.task.Role, o.task.Term
 	w.phase(aurora.PhaseStopped, "")
 	return nil
+}
+
+// stopLSN is the shutdown checkpoint of a server that was cleanly stopped, else 0.
+func (w *worker) stopLSN(ctx context.Context, s postgres.Server) (uint64, error) {
+	found, err := w.installation(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s.Installation = found
+	control, err := s.ControlData(ctx)
+	switch {
+	case errors.Is(err, postgres.ErrNoData):
+		return 0, nil
+	case err != nil || control.State != postgres.StateShutDown:
+		return 0, err
+	}
+	return uint64(control.CheckpointLSN), nil
 }
 
 func stopIfRunning(ctx context.Context, s postgres.Server, grace time.Duration) error {

@@ -22,10 +22,10 @@ import (
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/controller"
 	"github.com/daybreakdb/daybreak/internal/dataplane/node"
+	"github.com/daybreakdb/daybreak/internal/etcd"
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/state"
-	"github.com/daybreakdb/daybreak/internal/state/statetest"
 )
 
 const (
@@ -44,6 +44,7 @@ type system struct {
 	socket   string // of etcd
 	keys     *keyring.Keyring
 	stopNode func()
+	stopEtcd func()
 	password string
 }
 
@@ -66,7 +67,12 @@ func startSystem(t *testing.T) *system {
 			t.Error(err)
 		}
 	})
-	s.store, s.socket = statetest.StartAt(t)
+	s.socket = l.EtcdSocket()
+	s.startEtcd()
+	if s.store, err = state.Open(s.socket); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.store.Close() })
 	if s.keys, err = keyring.Open(l.Keys()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +110,11 @@ func (s *system) background(f func(context.Context) error) (stop func()) {
 	stop = func() { cancel(); <-done }
 	s.Cleanup(stop)
 	return stop
+}
+
+func (s *system) startEtcd() {
+	config := etcd.Config{Dir: s.layout.Etcd(), Socket: s.socket}
+	s.stopEtcd = s.background(func(ctx context.Context) error { return etcd.Run(ctx, config) })
 }
 
 func (s *system) startNode() {

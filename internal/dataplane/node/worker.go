@@ -33,6 +33,7 @@ type worker struct {
 	started  time.Time         // when the process was started or adopted
 	adopted  bool              // the process may not have read its newest configuration
 	failures int               // in a row
+	refused  string            // parameters that the server does not run with, and why
 	seen     aurora.ServerReport
 }
 
@@ -149,10 +150,8 @@ func (w *worker) adopt(s postgres.Server) error {
 // note reports an error, or that there is none any more.
 func (w *worker) note(o order, err error) {
 	if err == nil {
-		if w.seen.Message != "" {
-			w.seen.Message = ""
-			w.report()
-		}
+		w.seen.Message = w.refused
+		w.report()
 		return
 	}
 	w.failures++
