@@ -1,0 +1,90 @@
+package endpoint
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	"net"
+	"time"
+)
+
+// cancelTimeout bounds the way of a cancel request to its server.
+const cancelTimeout = 5 * time.Second
+
+// giveKey makes the key that a session's client gets. It has the process id of
+// the backend, by which clients know their own notifications, and a secret of
+// our own: the backend's stays here.
+func (p *Proxy) giveKey(s *session, real cancelKey) cancelKey {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.backendKey = real
+	for {
+		var secret [cancelKeyBytes]byte
+		_, _ = rand.Read(secret[:]) // never fails, see crypto/rand
+		key := cancelKey{real.pid, binary.BigEndian.Uint32(secret[:])}
+		if p.keys[key] == nil {
+			s.key = key
+			p.keys[key] = s
+			return key
+		}
+	}
+}
+
+// cancel passes a cancel request on to the server that the session is on; the
+// client waits for the end of its connection. Any endpoint of a cluster takes
+// the requests for all of its sessions.
+func (v *visitor) cancel(ctx context.Context, p packet) {
+	defer v.peer.Close()
+	m := v.front.proxy.metrics.cancels
+	if !v.allowed {
+		m.WithLabelValues("refused").Inc()
+		return
+	}
+	key, err := parseCancel(p)
+	if err != nil {
+		m.WithLabelValues("malformed").Inc()
+		return
+	}
+	socket, real, ok := v.front.findCancelled(key)
+	if !ok {
+		m.WithLabelValues("unknown").Inc()
+		return
+	}
+	if err := sendCancel(ctx, socket, real); err != nil {
+		v.front.proxy.log.Warn("cancel request not delivered", "client", v.addr, "error", err)
+		m.WithLabelValues("failed").Inc()
+		return
+	}
+	m.WithLabelValues("delivered").Inc()
+}
+
+// findCancelled returns where the session of a key is and what its server knows
+// it by.
+func (f *front) findCancelled(key cancelKey) (socket string, real cancelKey, ok bool) {
+	f.proxy.mu.Lock()
+	defer f.proxy.mu.Unlock()
+	s := f.proxy.keys[key]
+	if s == nil || s.cluster != f.current.Load().Cluster {
+		return "", cancelKey{}, false
+	}
+	return s.backend.Socket, s.backendKey, true
+}
+
+func sendCancel(ctx context.Context, socket string, key cancelKey) error {
+	ctx, cancel := context.WithTimeout(ctx, cancelTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(cancelTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(key.encode()); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, conn) // the server closes when the signal is sent
+	return err
+}

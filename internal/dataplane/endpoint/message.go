@@ -1,0 +1,57 @@
+package endpoint
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// errLength says that a message announces a length that cannot be.
+var errLength = errors.New("invalid message length")
+
+// headerBytes is the size of a message's header: type and length.
+const headerBytes = 5
+
+// walker finds the ends of messages in a stream that comes in arbitrary pieces.
+// It looks at headers only and keeps nothing but the last byte of a body.
+type walker struct {
+	head [headerBytes]byte
+	have int    // bytes of head that are there
+	left uint32 // bytes of the body still to come, once head is complete
+	last byte   // the last byte seen of the body
+}
+
+// between says whether the stream stands between two messages.
+func (w *walker) between() bool { return w.have == 0 }
+
+// current is the type of the message that the stream is in, or that was last.
+func (w *walker) current() byte { return w.head[0] }
+
+// next goes on to the end of the current message or, with done false, to the
+// end of p. It returns the message's type and what is left of p.
+func (w *walker) next(p []byte) (typ byte, rest []byte, done bool, err error) {
+	if w.have < headerBytes {
+		n := copy(w.head[w.have:], p)
+		w.have += n
+		p = p[n:]
+		if w.have < headerBytes {
+			return 0, p, false, nil
+		}
+		length := binary.BigEndian.Uint32(w.head[1:])
+		if length < 4 {
+			return w.head[0], p, false, errLength
+		}
+		w.left = length - 4
+	}
+	if w.left > 0 {
+		n := min(uint64(w.left), uint64(len(p)))
+		if n > 0 {
+			w.last = p[n-1]
+		}
+		p = p[n:]
+		if w.left -= uint32(n); w.left > 0 {
+			return 0, p, false, nil
+		}
+	}
+	w.have = 0
+	return w.head[0], p, true, nil
+}

@@ -1,0 +1,257 @@
+package endpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// authLimit bounds the time until a session begins, in case the server's own
+// authentication_timeout (1 min) does not.
+const authLimit = 75 * time.Second
+
+// errEnding says that we are ending the session.
+var errEnding = errors.New("session is being ended")
+
+// relay carries a session to its end. Requests and replies have a goroutine
+// each: either side may speak at any time.
+func (s *session) relay() {
+	requests := make(chan struct{})
+	go func() {
+		defer close(requests)
+		s.relayRequests()
+	}()
+	s.relayReplies()
+	_ = s.server.Close()
+	_ = s.client.Close()
+	<-requests
+	s.toward.close()
+	s.replies.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.grace != nil {
+		s.grace.Stop()
+	}
+	if s.ending != nil {
+		s.proxy.metrics.ended.WithLabelValues(s.ending.code).Inc()
+	}
+}
+
+func (s *session) relayRequests() {
+	var w walker
+	for {
+		p, err := s.toward.read()
+		if err == nil || len(p) > 0 {
+			err = errors.Join(s.passRequests(&w, p), err)
+		}
+		s.toward.done()
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			s.clientLeft()
+			_ = s.server.CloseWrite()
+			return
+		case errors.Is(err, errEnding):
+			return
+		case errors.Is(err, errLength):
+			s.end(&refusal{codeProtocolViolation, err.Error(), ""})
+			return
+		default:
+			if s.clientLeft() {
+				_ = s.server.Close()
+			}
+			return
+		}
+	}
+}
+
+// clientLeft notes that there is nobody to talk to. It returns false when that is
+// because we are ending the session.
+func (s *session) clientLeft() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = true
+	return s.ending == nil
+}
+
+// passRequests notes what the client asks for before the backend can see it, so
+// that a session is never taken for idle while it is not.
+func (s *session) passRequests(w *walker, p []byte) error {
+	s.mu.Lock()
+	if s.ending != nil {
+		s.mu.Unlock()
+		return errEnding
+	}
+	wasIdle := s.idle()
+	for rest := p; len(rest) > 0; {
+		typ, after, done, err := w.next(rest)
+		if err != nil {
+			s.mu.Unlock()
+			return err
+		}
+		if rest = after; done {
+			s.request(typ)
+		}
+	}
+	if !w.between() && s.ready {
+		s.open = true
+	}
+	if wasIdle && !s.idle() {
+		s.changed = time.Now().UnixNano()
+	}
+	s.mu.Unlock()
+	s.proxy.metrics.fromClients.Add(float64(len(p)))
+	_, err := s.server.Write(p)
+	return err
+}
+
+func (s *session) relayReplies() {
+	var w walker
+	err := s.server.SetReadDeadline(time.Now().Add(authLimit))
+	if err == nil {
+		err = s.greet(&w)
+	}
+	for err == nil {
+		var p []byte
+		if p, err = s.replies.read(); err == nil {
+			err = s.passReplies(&w, p)
+		}
+		s.replies.done()
+	}
+	s.farewell(&w, err)
+}
+
+// passReplies notes what the backend answers before the client can react to it.
+func (s *session) passReplies(w *walker, p []byte) error {
+	noted := s.noteReplies(w, p)
+	s.proxy.metrics.toClients.Add(float64(len(p)))
+	if _, err := s.client.Write(p); err != nil {
+		s.clientLeft()
+		return err
+	}
+	return noted
+}
+
+func (s *session) noteReplies(w *walker, p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.state()
+	for rest := p; len(rest) > 0; {
+		typ, after, done, err := w.next(rest)
+		if err != nil {
+			return err
+		}
+		if rest = after; done {
+			s.reply(typ, w.last)
+		}
+	}
+	if s.state() != before {
+		s.changed = time.Now().UnixNano()
+	}
+	if s.draining != nil && s.between() {
+		s.endLocked(s.draining)
+	}
+	if s.ending != nil {
+		return errEnding
+	}
+	return nil
+}
+
+// greet relays the messages until the session is ready one by one, since one of
+// them has the cancel key.
+func (s *session) greet(w *walker) error {
+	said := s.said
+	s.said = nil
+	for {
+		n, ready, err := s.readGreeting(said)
+		if err != nil {
+			return err
+		}
+		if ready {
+			// end may have set a deadline of its own meanwhile: passReplies sees that.
+			err = s.server.SetReadDeadline(time.Time{})
+			return errors.Join(err, s.passReplies(w, said))
+		}
+		if n > 0 {
+			if err := s.passReplies(w, said[:n]); err != nil {
+				return err
+			}
+			said = append(said[:0], said[n:]...)
+		}
+		if said, err = readMore(s.server, said); err != nil {
+			return err
+		}
+	}
+}
+
+// readGreeting returns the length of the complete messages in b, and whether
+// one of them is the first ReadyForQuery. It changes the cancel key in place.
+func (s *session) readGreeting(b []byte) (n int, ready bool, err error) {
+	for {
+		m, err := firstMessage(b[n:])
+		if m == nil || err != nil {
+			return n, false, err
+		}
+		n += len(m)
+		switch m[0] {
+		case 'K':
+			s.exchangeKey(m[headerBytes:])
+		case 'Z':
+			return n, true, nil
+		}
+	}
+}
+
+// exchangeKey puts our own cancel key in the place of the backend's.
+func (s *session) exchangeKey(body []byte) {
+	if len(body) != 4+cancelKeyBytes {
+		return // of a protocol that no server here speaks; it cannot be cancelled by
+	}
+	real := cancelKey{binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])}
+	key := s.proxy.giveKey(s, real)
+	binary.BigEndian.PutUint32(body[4:], key.secret)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.about.PID = real.pid
+}
+
+// farewell tells the client why the session is over, if it does not know.
+func (s *session) farewell(w *walker, err error) {
+	s.mu.Lock()
+	why, left := s.ending, s.left
+	s.mu.Unlock()
+	if why == nil {
+		if left || w.between() && w.current() == 'E' {
+			return // the client has ended it, or the backend has said why
+		}
+		s.proxy.log.Warn("server ended a session", "instance", s.backend.Instance, "client", s.about.Client, "error", err)
+		why = &refusal{codeConnectionFailure, fmt.Sprintf("the connection to DB instance %s was lost", s.backend.Name), ""}
+	}
+	_ = s.client.SetWriteDeadline(time.Now().Add(sayLimit))
+	if s.finishMessage(w) {
+		_, _ = s.client.Write(why.encode())
+	}
+}
+
+// finishMessage relays the rest of the message that the client has a part of:
+// nothing can be said in the middle of one.
+func (s *session) finishMessage(w *walker) bool {
+	_ = s.server.SetReadDeadline(time.Now().Add(sayLimit))
+	for !w.between() {
+		p, err := s.replies.read()
+		if err != nil {
+			return false
+		}
+		_, rest, _, err := w.next(p)
+		if err == nil {
+			_, err = s.client.Write(p[:len(p)-len(rest)])
+		}
+		s.replies.done()
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,68 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// Run serves the endpoints of this host as the state asks for, until ctx ends.
+// While the state store is away it goes on with what it knew last.
+func Run(ctx context.Context, c Config) error {
+	m, err := newMirrors(ctx, c.Store)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("endpoint: %w", err)
+	}
+	p := NewProxy(c)
+	defer p.Wait()
+	for {
+		clusters, instances, groups := m.clusters.Changed(), m.instances.Changed(), m.groups.Changed()
+		p.Apply(ctx, m.snapshot())
+		select {
+		case <-clusters:
+		case <-instances:
+		case <-groups:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// mirrors are local copies of what routing depends on.
+type mirrors struct {
+	clusters  *state.Mirror[aurora.DBCluster]
+	instances *state.Mirror[aurora.DBInstance]
+	groups    *state.Mirror[aurora.SecurityGroup]
+}
+
+func newMirrors(ctx context.Context, s *state.Store) (m mirrors, err error) {
+	if m.clusters, err = state.NewMirror(ctx, state.DBClusters(s)); err != nil {
+		return m, err
+	}
+	if m.instances, err = state.NewMirror(ctx, state.DBInstances(s)); err != nil {
+		return m, err
+	}
+	m.groups, err = state.NewMirror(ctx, state.SecurityGroups(s))
+	return m, err
+}
+
+func (m mirrors) snapshot() Snapshot {
+	return Snapshot{
+		Clusters:  values(m.clusters.All()),
+		Instances: values(m.instances.All()),
+		Groups:    values(m.groups.All()),
+	}
+}
+
+func values[T any](items []state.Item[T]) []T {
+	all := make([]T, len(items))
+	for i, item := range items {
+		all[i] = item.Value
+	}
+	return all
+}
