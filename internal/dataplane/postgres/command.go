@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// interruptGrace is how long a program may take to end after SIGINT.
+// interruptGrace is how long a program may take to clean up after SIGTERM.
 const interruptGrace = 5 * time.Second
 
 // environment of everything we run: nothing of ours is inherited.
@@ -41,15 +41,15 @@ func attributes(uid int) *syscall.SysProcAttr {
 }
 
 // run runs a program to its end, in dir, as uid, and returns what it printed.
-// The program dies with us: nobody would know of it.
+// The program ends with us: nobody would know of it.
 func (s Server) run(ctx context.Context, uid int, dir string, stdin io.Reader, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.path(program), args...)
 	cmd.Env = s.environment()
 	cmd.Dir = dir
 	cmd.Stdin = stdin
 	cmd.SysProcAttr = attributes(uid)
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = interruptGrace
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

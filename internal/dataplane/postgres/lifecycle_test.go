@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestNewServerHasMasterAndDatabases(t *testing.T) {
@@ -328,4 +330,45 @@ func TestOldLogsAreRemovedAndTheNewestIsKept(t *testing.T) {
 	if _, err := os.Stat(outside); err != nil {
 		t.Errorf("a link out of the log directory was followed: %v", err)
 	}
+}
+
+func TestRemoveOfAKilledServerFreesItsSharedMemory(t *testing.T) {
+	s, p := newPrimary(t, workDir(t))
+	maps, err := filepath.Glob("/dev/shm/PostgreSQL.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps = slices.DeleteFunc(maps, func(path string) bool { return !mapped(t, p.PID(), path) })
+	if len(maps) == 0 {
+		t.Fatal("the server has no dynamic shared memory")
+	}
+	lock, err := s.readLock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Exited()
+	if err := s.Remove(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range maps {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+	var desc unix.SysvShmDesc
+	if _, err := unix.SysvShmCtl(lock.shmID, unix.IPC_STAT, &desc); err == nil && desc.Nattch == 0 && int(desc.Perm.Uid) == s.owner() {
+		t.Errorf("System V segment %d is still there", lock.shmID)
+	}
+}
+
+func mapped(t *testing.T, pid int, path string) bool {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(maps), path+"\n")
 }

@@ -106,3 +106,15 @@ func FuzzSettingStaysInItsQuotes(f *testing.F) {
 		}
 	})
 }
+
+func FuzzSharedMemory(f *testing.F) {
+	f.Add([]byte("\x32\x3d\x50\x9a\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, ok := controlHandle(b); ok && len(b) < 28 {
+			t.Error("a short header was read")
+		}
+		if n := len(dynamicHandles(b)); n*controlItem > len(b) {
+			t.Errorf("%d handles in %d bytes", n, len(b))
+		}
+	})
+}

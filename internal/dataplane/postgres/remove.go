@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // removeGrace is how long a server to be removed may take to stop by itself.
@@ -47,20 +45,4 @@ func (s Server) hide() error {
 		return err
 	}
 	return os.Rename(s.dataDir(), filepath.Join(dir, "data"))
-}
-
-// removeSharedMemory frees the System V segment of a server that was killed. One
-// that starts again does it itself; a removed one would leave it for ever.
-func (s Server) removeSharedMemory() {
-	l, err := s.readLock()
-	if err != nil || l.shmID == 0 {
-		return
-	}
-	var desc unix.SysvShmDesc
-	if _, err := unix.SysvShmCtl(l.shmID, unix.IPC_STAT, &desc); err != nil {
-		return
-	}
-	if uint64(uint32(desc.Perm.Key)) == l.shmKey && int(desc.Perm.Uid) == s.owner() && desc.Nattch == 0 {
-		_, _ = unix.SysvShmCtl(l.shmID, unix.IPC_RMID, nil)
-	}
 }
