@@ -61,36 +61,26 @@ func matches(a attributes, filters []types.Filter) bool {
 	return true
 }
 
-// wildcard matches * (any text), ? (any character) and \ before either.
+// wildcard matches * (any text), ? (any character) and \ before either. After a
+// mismatch it goes back to the last * only, so that its time stays bounded.
 func wildcard(pattern, value string) bool {
-	for {
-		if pattern == "" {
-			return value == ""
-		}
-		switch c := pattern[0]; {
-		case c == '*':
-			pattern = strings.TrimLeft(pattern, "*")
-			if pattern == "" {
-				return true
-			}
-			for i := range len(value) + 1 {
-				if wildcard(pattern, value[i:]) {
-					return true
-				}
-			}
-			return false
-		case value == "":
-			return false
-		case c == '?':
-		case c == '\\' && len(pattern) > 1:
-			pattern = pattern[1:]
-			c = pattern[0]
-			fallthrough
+	p, v, star, mark := 0, 0, -1, 0
+	for v < len(value) {
+		escaped := p+1 < len(pattern) && pattern[p] == '\\'
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, v
+			p++
+		case escaped && pattern[p+1] == value[v]:
+			p, v = p+2, v+1
+		case p < len(pattern) && !escaped && (pattern[p] == '?' || pattern[p] == value[v]):
+			p, v = p+1, v+1
+		case star >= 0:
+			mark++
+			p, v = star+1, mark
 		default:
-			if c != value[0] {
-				return false
-			}
+			return false
 		}
-		pattern, value = pattern[1:], value[1:]
 	}
+	return strings.Trim(pattern[p:], "*") == ""
 }
