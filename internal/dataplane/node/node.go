@@ -43,6 +43,9 @@ type Config struct {
 	MemoryBytes int64
 	// StopGrace is how long a server may take to stop cleanly before it is stopped hard.
 	StopGrace time.Duration
+	// RemoveGrace is how long the sessions of a server to be removed may go on (3
+	// minutes in Aurora); 0: not at all.
+	RemoveGrace time.Duration
 
 	Metrics prometheus.Registerer // nil: no metrics
 }

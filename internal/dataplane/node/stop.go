@@ -23,6 +23,11 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 		return nil
 	}
 	w.phase(aurora.PhaseStopping, "")
+	if grace := w.config.RemoveGrace; w.process != nil && grace > 0 {
+		if err := w.process.Stop(ctx, postgres.StopSmart, grace); err != nil {
+			return err
+		}
+	}
 	if err := s.Remove(ctx); err != nil {
 		return err
 	}
