@@ -68,9 +68,12 @@ func descriptions() map[string]any {
 	}
 }
 
-// filters turns the filter blocks and tags of a data source into EC2's filters.
+// filters turns the filter blocks and tags of a data source into EC2's filters. No filter block is stored as null.
 func filters(o plugin.Object) []types.Filter {
 	var out []types.Filter
+	if !o.Has("filter") {
+		o["filter"] = nil
+	}
 	for _, f := range o.Objects("filter") {
 		out = append(out, types.Filter{Name: aws.String(f.String("name")), Values: f.Strings("values")})
 	}
@@ -170,7 +173,6 @@ func (c *client) setVPC(ctx context.Context, o plugin.Object, v *types.Vpc) erro
 	o.Set("dhcp_options_id", v.DhcpOptionsId)
 	o.Set("instance_tenancy", v.InstanceTenancy)
 	o.Set("owner_id", v.OwnerId)
-	o.Set("state", v.State)
 	associations := []any{}
 	for _, a := range v.CidrBlockAssociationSet {
 		one := plugin.Object{}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov5"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -43,6 +44,9 @@ func (p *planner) attribute(path string, a *tfprotov5.SchemaAttribute, config, p
 	}
 	if p.legacy {
 		config = p.stored(path, a.Type, config)
+		if a.Type.Is(tftypes.Set{}) && slices.ContainsFunc(list(config), isUnknown) {
+			return Unknown{}
+		}
 		if exists && blank(prior) && blank(config) {
 			return prior
 		}
