@@ -2,6 +2,8 @@ package awswire
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -47,4 +49,10 @@ func (s *Service) HasTypes(operation string) bool {
 		}
 	}
 	return false
+}
+
+// Hash is the payload hash of a body.
+func Hash(body string) string {
+	sum := sha256.Sum256([]byte(body))
+	return hex.EncodeToString(sum[:])
 }
