@@ -14,6 +14,7 @@ type decoder struct {
 	file     string
 	problems Problems
 	warnings []Problem
+	merges   int
 }
 
 // value is a YAML node with its path, for messages.
@@ -57,20 +58,21 @@ func (v value) object(known []string, ignored ...string) map[string]value {
 		v.problem("want a map of %s", strings.Join(known, ", "))
 		return fields
 	}
-	v.collect(fields, known, ignored, 0)
+	v.collect(fields, known, ignored)
 	return fields
 }
 
-// maxMerge bounds chains of merge keys.
-const maxMerge = 16
+// maxMerges bounds the merge keys that are followed: a document that merges
+// itself would never end.
+const maxMerges = 1000
 
-func (v value) collect(fields map[string]value, known, ignored []string, depth int) {
+func (v value) collect(fields map[string]value, known, ignored []string) {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		key := value{v.d, v.node.Content[i], v.path}
 		field := value{v.d, v.node.Content[i+1], join(v.path, key.node.Value)}
 		if key.node.Tag == "!!merge" {
-			field.merge(fields, known, ignored, depth)
+			field.merge(fields, known, ignored)
 			continue
 		}
 		name, ok := canonical(key.node.Value, known)
@@ -94,7 +96,7 @@ func (v value) collect(fields map[string]value, known, ignored []string, depth i
 }
 
 // merge adds the fields of a merge key that are not there yet.
-func (v value) merge(fields map[string]value, known, ignored []string, depth int) {
+func (v value) merge(fields map[string]value, known, ignored []string) {
 	v = v.resolved()
 	sources := []value{v}
 	if v.node.Kind == yaml.SequenceNode {
@@ -102,12 +104,18 @@ func (v value) merge(fields map[string]value, known, ignored []string, depth int
 	}
 	for _, s := range sources {
 		s = s.resolved()
-		if s.node.Kind != yaml.MappingNode || depth > maxMerge {
+		if s.node.Kind != yaml.MappingNode {
 			s.problem("a merge key takes a map")
 			continue
 		}
+		if s.d.merges++; s.d.merges > maxMerges {
+			if s.d.merges == maxMerges+1 {
+				s.problem("more than %d merges", maxMerges)
+			}
+			return
+		}
 		merged := map[string]value{}
-		s.collect(merged, known, ignored, depth+1)
+		s.collect(merged, known, ignored)
 		for name, field := range merged {
 			if _, there := fields[name]; !there {
 				fields[name] = field
