@@ -51,7 +51,7 @@ func (p *planner) attribute(path string, a *tfprotov5.SchemaAttribute, config, p
 			return prior
 		}
 	}
-	if exists && (equal(a.Type, prior, config) || rule.Keep != nil && rule.Keep(prior, config)) {
+	if exists && (equal(a.Type, prior, config) || p.legacy && rule.Keep != nil && rule.Keep(prior, config)) {
 		return prior
 	}
 	return config
@@ -151,7 +151,8 @@ func list(v any) []any { l, _ := v.([]any); return l }
 func (p *planner) replaced(b *tfprotov5.SchemaBlock, prior, planned Object) []*tftypes.AttributePath {
 	var out []*tftypes.AttributePath
 	changed := func(name string, t tftypes.Type) {
-		if p.rules[name].Replace && !equal(t, prior[name], planned[name]) {
+		rule := p.rules[name]
+		if rule.Replace && !equal(t, prior[name], planned[name]) && (rule.Keep == nil || !rule.Keep(prior[name], planned[name])) {
 			out = append(out, tftypes.NewAttributePath().WithAttributeName(name))
 		}
 	}

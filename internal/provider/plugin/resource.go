@@ -25,7 +25,8 @@ type Rule struct {
 	Replace bool
 	// State gives the form in which a configured value is stored.
 	State func(string) string
-	// Keep says that a configured value does not change what is there.
+	// Keep says that a configured value does not change what is there. In the legacy semantics that stays then;
+	// else the value is taken, but forces no replacement.
 	Keep func(prior, config any) bool
 	// Check says what is wrong with a configured string or number, nothing when it is right.
 	Check func(any) string

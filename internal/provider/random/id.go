@@ -24,7 +24,7 @@ func idResource() plugin.Resource {
 			return nil
 		},
 		Import: func(id string) (plugin.Object, error) {
-			o := plugin.Object{"keepers": plugin.Object{}}
+			o := plugin.Object{}
 			prefix := ""
 			if at := strings.LastIndex(id, ","); at >= 0 {
 				prefix, id = id[:at], id[at+1:]

@@ -1,7 +1,5 @@
 //go:build clients && awsprovider
 
-// Package provider holds the embedded Terraform provider against the real one: the same schemas, and a state
-// that either goes on from.
 package provider
 
 import (
@@ -55,6 +53,16 @@ type (
 		Block   block  `json:"block"`
 	}
 )
+
+// realMirror is the mirror that holds the real provider.
+func realMirror(t *testing.T) string {
+	t.Helper()
+	mirror := os.Getenv("DAYBREAK_TEST_AWS_PROVIDER_MIRROR")
+	if mirror == "" {
+		t.Fatal("DAYBREAK_TEST_AWS_PROVIDER_MIRROR is not set: a filesystem mirror with hashicorp/aws 5.100")
+	}
+	return mirror
+}
 
 func TestSchemasAreThoseOfTheRealProvider(t *testing.T) {
 	theirs := schemasOf(t, realMirror(t))

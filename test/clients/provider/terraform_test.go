@@ -1,9 +1,9 @@
-//go:build clients && awsprovider
-
+// Package provider drives the embedded Terraform provider by Terraform, and holds it against the real one: the
+// same schemas, and a state that either goes on from.
 package provider
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -27,16 +27,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// realMirror is the mirror that holds the real provider.
-func realMirror(t *testing.T) string {
-	t.Helper()
-	mirror := os.Getenv("DAYBREAK_TEST_AWS_PROVIDER_MIRROR")
-	if mirror == "" {
-		t.Fatal("DAYBREAK_TEST_AWS_PROVIDER_MIRROR is not set: a filesystem mirror with hashicorp/aws 5.100")
-	}
-	return mirror
-}
-
 func embeddedMirror(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,14 +38,23 @@ func embeddedMirror(t *testing.T) string {
 
 // A terraform runs Terraform in a directory of its own, with the providers of one mirror.
 type terraform struct {
-	t   *testing.T
-	dir string
-	env []string
+	t       *testing.T
+	program string
+	dir     string
+	env     []string
 }
 
 func newTerraform(t *testing.T, mirror, config string) *terraform {
 	t.Helper()
 	tf := &terraform{t: t, dir: t.TempDir()}
+	for _, name := range []string{"tofu", "terraform"} {
+		if path, err := exec.LookPath(name); err == nil {
+			tf.program = path
+		}
+	}
+	if tf.program == "" {
+		t.Fatal("neither terraform nor tofu is on PATH")
+	}
 	tf.write("main.tf", config)
 	tf.use(mirror)
 	return tf
@@ -80,19 +79,38 @@ func (tf *terraform) use(mirror string) {
 // run returns what Terraform wrote, and its exit code.
 func (tf *terraform) run(args ...string) (string, int) {
 	tf.t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(tf.t.Context()), "terraform", append(args, "-no-color")...)
-	if args[0] == "providers" {
-		cmd.Args = cmd.Args[:len(cmd.Args)-1]
+	return tf.start(args...).wait()
+}
+
+// A process is a Terraform that runs.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+func (tf *terraform) start(args ...string) *process {
+	tf.t.Helper()
+	if args[0] != "providers" {
+		args = append(args, "-no-color")
 	}
-	cmd.Dir, cmd.Env = tf.dir, tf.env
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	p := &process{t: tf.t, cmd: exec.Command(tf.program, args...)}
+	p.cmd.Dir, p.cmd.Env = tf.dir, tf.env
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if err := p.cmd.Start(); err != nil {
 		tf.t.Fatal(err)
 	}
-	return string(out) + stderr.String(), cmd.ProcessState.ExitCode()
+	return p
+}
+
+func (p *process) wait() (string, int) {
+	p.t.Helper()
+	err := p.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.t.Fatal(err)
+	}
+	return p.out.String(), p.cmd.ProcessState.ExitCode()
 }
 
 func (tf *terraform) must(args ...string) string {
