@@ -94,3 +94,31 @@ func TestMirrorFollowsItsTable(t *testing.T) {
 		t.Fatal("mirror still has a deleted key")
 	}
 }
+
+func TestUnchangedHoldsUntilAValueIsCreatedOrChanged(t *testing.T) {
+	store := statetest.Start(t)
+	table, other := state.NewTable[thing](store, "test/things"), state.NewTable[thing](store, "test/others")
+	ctx := t.Context()
+	unchanged := func() bool {
+		t.Helper()
+		_, revision, err := table.List(ctx, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Create(ctx, fmt.Sprint(revision), thing{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Commit(ctx, table.UnchangedOp(revision)); err != nil {
+			t.Errorf("unchanged table: %v", err)
+		}
+		_, err = table.Create(ctx, fmt.Sprint(revision), thing{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = store.Commit(ctx, table.UnchangedOp(revision))
+		return !errors.Is(err, state.ErrConflict)
+	}
+	if unchanged() || unchanged() {
+		t.Error("a changed table was taken for an unchanged one")
+	}
+}

@@ -82,6 +82,12 @@ func (t Table[T]) CheckOp(key string, revision int64) Op {
 	return Op{cmps: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(t.prefix+key), "=", revision)}}
 }
 
+// UnchangedOp writes nothing: it makes a transaction hold only while no value of
+// the table was created or changed after revision, as List returned it.
+func (t Table[T]) UnchangedOp(revision int64) Op {
+	return Op{cmps: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(t.prefix), "<", revision+1).WithPrefix()}}
+}
+
 // DeleteOp removes the key if it is still at revision.
 func (t Table[T]) DeleteOp(key string, revision int64) Op {
 	return Op{

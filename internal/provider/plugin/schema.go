@@ -97,7 +97,8 @@ func (s *Schemas) open(words []string) (*tfprotov5.SchemaBlock, error) {
 }
 
 func parseAttribute(words []string) (*tfprotov5.SchemaAttribute, error) {
-	typ, err := tftypes.ParseJSONType([]byte(words[1])) //nolint:staticcheck // the only parser of Terraform's type notation
+	//lint:ignore SA1019 it reads Terraform's own notation of types, and nothing else does
+	typ, err := tftypes.ParseJSONType([]byte(words[1]))
 	if err != nil {
 		return nil, fmt.Errorf("type of %s: %w", words[0], err)
 	}

@@ -141,7 +141,9 @@ func (s *Server) PlanResourceChange(_ context.Context, req *tfprotov5.PlanResour
 		return nil, err
 	}
 	resp := &tfprotov5.PlanResourceChangeResponse{
-		PlannedState: req.ProposedNewState, PlannedPrivate: req.PriorPrivate, UnsafeToUseLegacyTypeSystem: s.provider.Legacy,
+		PlannedState: req.ProposedNewState, PlannedPrivate: req.PriorPrivate,
+		//lint:ignore SA1019 hashicorp/aws plans so, and a state must plan the same with either
+		UnsafeToUseLegacyTypeSystem: s.provider.Legacy,
 	}
 	config, err := object(schema, req.Config)
 	if err != nil || config == nil {
@@ -210,7 +212,9 @@ func (s *Server) ApplyResourceChange(ctx context.Context, req *tfprotov5.ApplyRe
 		return nil, err
 	}
 	resp := &tfprotov5.ApplyResourceChangeResponse{
-		NewState: req.PriorState, Private: req.PlannedPrivate, UnsafeToUseLegacyTypeSystem: s.provider.Legacy,
+		NewState: req.PriorState, Private: req.PlannedPrivate,
+		//lint:ignore SA1019 as in the plan
+		UnsafeToUseLegacyTypeSystem: s.provider.Legacy,
 	}
 	var values [3]Object
 	for i, dv := range []*tfprotov5.DynamicValue{req.PriorState, req.PlannedState, req.Config} {

@@ -56,3 +56,8 @@ func Hash(body string) string {
 	sum := sha256.Sum256([]byte(body))
 	return hex.EncodeToString(sum[:])
 }
+
+// Encode is the body of an answer.
+func Encode(s *Service, operation string, out any) ([]byte, error) {
+	return s.codec.result(s, s.actions[operation], out, newRequestID())
+}

@@ -189,6 +189,9 @@ func (h *Handler) wireError(x *exchange, err error) *Error {
 			return e
 		}
 	}
+	if x.request.Context().Err() != nil {
+		return Errorf(http.StatusRequestTimeout, "RequestTimeout", "The client went away before the answer.")
+	}
 	if !errors.Is(err, errPanic) {
 		h.Logger.Error("aws api: internal failure", "request", x.id.RequestID, "action", x.operation, "error", err)
 	}

@@ -46,9 +46,23 @@ func (x *xmlWriter) text(name, value string) {
 }
 
 func (x *xmlWriter) escape(s string) {
+	if plain(s) {
+		x.buf.WriteString(s)
+		return
+	}
 	if err := xml.EscapeText(&x.buf, []byte(s)); err != nil {
 		x.err = errors.Join(x.err, err)
 	}
+}
+
+// plain is true for text that stands in XML as it is, which nearly all does.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'' {
+			return false
+		}
+	}
+	return true
 }
 
 func (x *xmlWriter) bytes() ([]byte, error) { return x.buf.Bytes(), x.err }

@@ -37,7 +37,7 @@ type Zone struct {
 
 // DefaultNetwork returns the default VPC.
 func DefaultNetwork(account, region string) Network {
-	id := func(prefix, name string) string { return prefix + "-" + derivedID(account, region, name) }
+	id := func(prefix, name string) string { return prefix + "-" + derivedID(account, region, prefix, name) }
 	n := Network{
 		Account: account, Region: region,
 		VpcID:                  id("vpc", "default"),

@@ -81,43 +81,42 @@ func (a *API) DeleteSecurityGroup(ctx context.Context, in *api.DeleteSecurityGro
 		return nil, awswire.BadRequestf("CannotDelete",
 			`the specified group: "%s" name: "default" cannot be deleted by a user`, group.GroupID)
 	}
-	used, err := a.inUse(ctx, group)
+	unused, err := a.unused(ctx, group)
 	if err != nil {
 		return nil, err
 	}
-	if used {
-		return nil, awswire.BadRequestf("DependencyViolation", "resource %s has a dependent object", group.GroupID)
-	}
-	_, err = a.store.Commit(ctx, a.groups.DeleteOp(group.GroupID, item.Revision), groupName(group).Release(group.GroupID))
+	_, err = a.store.Commit(ctx, append(unused, a.groups.DeleteOp(group.GroupID, item.Revision), groupName(group).Release(group.GroupID))...)
 	if errors.Is(err, state.ErrConflict) {
 		return a.DeleteSecurityGroup(ctx, in)
 	}
 	return &api.DeleteSecurityGroupOutput{Return: aws.Bool(true), GroupId: &group.GroupID}, err
 }
 
-// inUse says whether a DB cluster or a rule of another group refers to the group.
-func (a *API) inUse(ctx context.Context, group aurora.SecurityGroup) (bool, error) {
-	clusters, _, err := a.clusters.List(ctx, "")
+// unused refuses a group that a DB cluster or a rule of another group refers to.
+// Otherwise it returns the conditions under which that is still so.
+func (a *API) unused(ctx context.Context, group aurora.SecurityGroup) ([]state.Op, error) {
+	used := awswire.BadRequestf("DependencyViolation", "resource %s has a dependent object", group.GroupID)
+	clusters, clustersAt, err := a.clusters.List(ctx, "")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, c := range clusters {
 		if slices.Contains(c.Value.Spec.VpcSecurityGroupIDs, group.GroupID) {
-			return true, nil
+			return nil, used
 		}
 	}
-	groups, _, err := a.groups.List(ctx, "")
+	groups, groupsAt, err := a.groups.List(ctx, "")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, g := range groups {
 		for _, rule := range slices.Concat(g.Value.Ingress, g.Value.Egress) {
 			if rule.SourceGroupID == group.GroupID && g.Key != group.GroupID {
-				return true, nil
+				return nil, used
 			}
 		}
 	}
-	return false, nil
+	return []state.Op{a.clusters.UnchangedOp(clustersAt), a.groups.UnchangedOp(groupsAt)}, nil
 }
 
 // DescribeSecurityGroups answers the groups of the caller's account and region.

@@ -154,3 +154,9 @@ func difference(a, b reflect.Value, path string) string {
 	}
 	return ""
 }
+
+// Fill sets every field of a value of the SDK's types.
+func Fill(v any) {
+	var f filler
+	f.fill(reflect.ValueOf(v).Elem(), nil)
+}
