@@ -90,10 +90,12 @@ func (d *decision) clusterReason() string {
 }
 
 // passwordApplied says whether the writer has the newest master password; a
-// cluster without a writer gets it with its next one.
+// cluster without a writer gets it with its next one. What was applied stays so
+// while the writer changes or restarts.
 func (d *decision) passwordApplied() bool {
-	w := d.writer()
-	return w == nil || !d.Cluster.Status.Initialized || d.deleting(w) ||
+	w, st := d.writer(), d.Cluster.Status
+	return w == nil || !st.Initialized || d.deleting(w) ||
+		!d.writerRuns() && st.ObservedGeneration == d.Cluster.Generation ||
 		w.Server.MasterPasswordGeneration == d.Cluster.Spec.MasterPasswordGeneration
 }
 

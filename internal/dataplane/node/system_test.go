@@ -69,6 +69,7 @@ func startSystem(t *testing.T) *system {
 	})
 	s.socket = l.EtcdSocket()
 	s.startEtcd()
+	t.Cleanup(func() { s.stopEtcd() })
 	if s.store, err = state.Open(s.socket); err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +87,9 @@ func startSystem(t *testing.T) *system {
 	config := controller.Config{
 		Store: s.store, Keyring: s.keys, EndpointNet: testNet(), DefaultPort: 5432, FirstOSUser: controller.FirstOSUser(l.ID()),
 	}
-	s.background(func(ctx context.Context) error { return controller.Run(ctx, config) })
+	t.Cleanup(s.background(func(ctx context.Context) error { return controller.Run(ctx, config) }))
 	s.startNode()
+	t.Cleanup(func() { s.stopNode() })
 	return s
 }
 
@@ -97,7 +99,7 @@ func testNet() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(100 + pid>>8%100), byte(pid), 0}), 24)
 }
 
-// background runs f until the returned function is called, or the test ends.
+// background runs f until the returned function is called.
 func (s *system) background(f func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -107,9 +109,7 @@ func (s *system) background(f func(context.Context) error) (stop func()) {
 			s.Error(err)
 		}
 	}()
-	stop = func() { cancel(); <-done }
-	s.Cleanup(stop)
-	return stop
+	return func() { cancel(); <-done }
 }
 
 func (s *system) startEtcd() {
