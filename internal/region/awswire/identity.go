@@ -12,9 +12,6 @@ type Identity struct {
 	RequestID   string // also in the answer and in the log
 }
 
-// Partition is the first part of the ARNs of the caller's region.
-func (i Identity) Partition() string { return "aws" }
-
 type identityKey struct{}
 
 // WithIdentity returns a context in which IdentityFrom answers id.
