@@ -34,9 +34,10 @@ provider "aws" {
   secret_key = "test"
 
   endpoints {
-    rds = "%[1]s"
-    ec2 = "%[1]s"
-    sts = "%[1]s"
+    rds            = "%[1]s"
+    ec2            = "%[1]s"
+    sts            = "%[1]s"
+    appautoscaling = "%[1]s"
   }
 
   default_tags {
@@ -179,6 +180,30 @@ resource "aws_rds_cluster_instance" "this" {
   publicly_accessible     = count.index == 0
   promotion_tier          = count.index
 }
+
+resource "aws_appautoscaling_target" "this" {
+  service_namespace  = "rds"
+  scalable_dimension = "rds:cluster:ReadReplicaCount"
+  resource_id        = "cluster:${aws_rds_cluster.this.cluster_identifier}"
+  min_capacity       = 1
+  max_capacity       = 3
+}
+
+resource "aws_appautoscaling_policy" "this" {
+  name               = "%[2]s"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+  resource_id        = aws_appautoscaling_target.this.resource_id
+
+  target_tracking_scaling_policy_configuration {
+    target_value = 70.1
+
+    predefined_metric_specification {
+      predefined_metric_type = "RDSReaderAverageCPUUtilization"
+    }
+  }
+}
 `
 
 func TestStateIsInterchangeable(t *testing.T) {
@@ -202,8 +227,8 @@ func TestStateIsInterchangeable(t *testing.T) {
 	}
 }
 
-// moto starts a server that is not ours, and hides the one answer of it that no provider can plan empty: an empty
-// configuration of a serverless cluster.
+// moto starts a server that is not ours. A proxy hides its answer that no provider can plan empty, an empty
+// configuration of a serverless cluster, and answers the one action that it lacks.
 func moto(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -243,7 +268,14 @@ func moto(t *testing.T) string {
 		r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 		return nil
 	}
-	server := httptest.NewServer(proxy)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "AnyScaleFrontendService.ListTagsForResource" {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			_, _ = io.WriteString(w, `{"Tags":{"Origin":"test"}}`)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	return server.URL
 }
