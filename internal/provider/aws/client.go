@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -102,6 +104,9 @@ func loadConfig(ctx context.Context, block plugin.Object) (aws.Config, error) {
 		}
 		defer pem.Close()
 		options = append(options, config.WithCustomCABundle(pem))
+	}
+	if skip, err := strconv.ParseBool(block.String("skip_metadata_api_check")); err == nil && skip {
+		options = append(options, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
 	}
 	if block.Bool("use_fips_endpoint") {
 		options = append(options, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
