@@ -19,18 +19,7 @@ type Values map[string]string
 func (s *Service) Create(given map[string]any) (Values, error) {
 	values := Values{}
 	problems := s.take(given, values)
-	for _, p := range s.Parameters {
-		if _, ok := values[p.Key]; ok || problems.has(p.Key) {
-			continue
-		}
-		switch {
-		case p.Default != nil:
-			values[p.Key] = *p.Default
-		default:
-			problems = append(problems, Problem{Path: p.Key, Message: "is required" + s.describe(p)})
-		}
-	}
-	return values, problems.orNil()
+	return s.fill(values, problems)
 }
 
 // Modify resolves the values of a deployment that has values already: what was
@@ -48,6 +37,22 @@ func (s *Service) Modify(given map[string]any, have Values) (Values, error) {
 		case ok:
 			values[p.Key] = value
 		}
+	}
+	// A later version of the plan may ask for more than the deployment has.
+	return s.fill(values, problems)
+}
+
+// fill gives parameters without a value their default.
+func (s *Service) fill(values Values, problems Problems) (Values, error) {
+	for _, p := range s.Parameters {
+		if _, ok := values[p.Key]; ok || problems.has(p.Key) {
+			continue
+		}
+		if p.Default == nil {
+			problems = append(problems, Problem{Path: p.Key, Message: "is required" + describe(p)})
+			continue
+		}
+		values[p.Key] = *p.Default
 	}
 	return values, problems.orNil()
 }
@@ -94,13 +99,6 @@ func (s *Service) keys() []string {
 		keys[i] = p.Key
 	}
 	return keys
-}
-
-func (s *Service) describe(p Parameter) string {
-	if p.Description == "" {
-		return ""
-	}
-	return ": " + p.Description
 }
 
 func (ps Problems) has(key string) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -143,43 +144,47 @@ func withoutBackendJSON(name string, src []byte) ([]byte, error) {
 // ErrInvalidStack says that the stack's files cannot be read as Terraform's.
 var ErrInvalidStack = errors.New("the Terraform stack is not valid")
 
-// Contents is what a folder of Terraform files declares.
+// Contents is what a stack declares.
 type Contents struct {
-	ResourceTypes []string // managed and data resources, sorted
-	Outputs       []string // sorted
+	Resources   []string // types, sorted
+	DataSources []string
+	Outputs     []string
 }
 
-// Inspect reads the declarations of a rendered folder.
-func Inspect(dir string) (Contents, error) {
+// Inspect reads the declarations of the rendered files in the folder path.
+func Inspect(files map[string]string, folder string) (Contents, error) {
 	var c Contents
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return c, err
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".tf") {
+	found := false
+	for name, text := range files {
+		if path.Dir(name) != folder {
 			continue
 		}
-		src, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return c, err
+		found = true
+		if !strings.HasSuffix(name, ".tf") {
+			continue
 		}
-		file, diags := hclsyntax.ParseConfig(src, e.Name(), hcl.InitialPos)
+		file, diags := hclsyntax.ParseConfig([]byte(text), path.Base(name), hcl.InitialPos)
 		if diags.HasErrors() {
 			return c, fmt.Errorf("%w: %s", ErrInvalidStack, diags.Error())
 		}
 		for _, block := range file.Body.(*hclsyntax.Body).Blocks {
 			switch {
-			case (block.Type == "resource" || block.Type == "data") && len(block.Labels) == 2:
-				c.ResourceTypes = append(c.ResourceTypes, block.Labels[0])
+			case block.Type == "resource" && len(block.Labels) == 2:
+				c.Resources = append(c.Resources, block.Labels[0])
+			case block.Type == "data" && len(block.Labels) == 2:
+				c.DataSources = append(c.DataSources, block.Labels[0])
 			case block.Type == "output" && len(block.Labels) == 1:
 				c.Outputs = append(c.Outputs, block.Labels[0])
 			}
 		}
 	}
-	slices.Sort(c.ResourceTypes)
-	c.ResourceTypes = slices.Compact(c.ResourceTypes)
-	slices.Sort(c.Outputs)
+	if !found {
+		return c, fmt.Errorf("%w: there is no folder /%s with Terraform files", ErrInvalidStack, folder)
+	}
+	for _, list := range []*[]string{&c.Resources, &c.DataSources, &c.Outputs} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
 	return c, nil
 }
 

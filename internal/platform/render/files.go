@@ -2,37 +2,23 @@ package render
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
+	"maps"
 	"path"
-	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// Dir renders the files of src into the folder dst: directories 0700, files
-// 0600. Anything but folders and regular files is refused.
-func Dir(src fs.FS, dst string, scope Scope) error {
-	return fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
+// Files renders the files of a stack, by their names.
+func Files(src map[string]string, scope Scope) (map[string]string, error) {
+	out := make(map[string]string, len(src))
+	for _, name := range slices.Sorted(maps.Keys(src)) {
+		text, err := File(name, src[name], scope)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		to := filepath.Join(dst, filepath.FromSlash(name))
-		if d.IsDir() {
-			return os.MkdirAll(to, 0o700)
-		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s: not a regular file", name)
-		}
-		data, err := fs.ReadFile(src, name)
-		if err != nil {
-			return err
-		}
-		text, err := File(name, string(data), scope)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(to, []byte(text), 0o600)
-	})
+		out[name] = text
+	}
+	return out, nil
 }
 
 // File renders one file, by the kind that its name says it is.

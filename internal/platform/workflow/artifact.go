@@ -1,0 +1,130 @@
+package workflow
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/daybreakdb/daybreak/internal/blob"
+	"github.com/daybreakdb/daybreak/internal/platform/rest"
+)
+
+// Bounds of an artifact.
+const (
+	MaxArtifactBytes = 16 << 20 // packed
+	maxUnpacked      = 64 << 20
+	maxFiles         = 5000
+)
+
+// artifact is a plan: its spec.yaml, and the files of its stacks by their path
+// from the root of their repository.
+type artifact struct {
+	spec  []byte
+	files map[string]string
+}
+
+const (
+	specName    = "spec.yaml"
+	stackFolder = "stack/"
+)
+
+// unpack reads a tar.gz of spec.yaml and stack/…. It holds regular files only,
+// and no path that leaves its place.
+func unpack(data []byte) (artifact, error) {
+	a := artifact{files: map[string]string{}}
+	zip, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return a, fmt.Errorf("not a tar.gz: %w", err)
+	}
+	archive := tar.NewReader(io.LimitReader(zip, maxUnpacked+1))
+	total := 0
+	for n := 0; ; n++ {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return a, fmt.Errorf("not a tar.gz: %w", err)
+		}
+		if header.Typeflag == tar.TypeDir {
+			continue
+		}
+		name := header.Name
+		if header.Typeflag != tar.TypeReg || name != path.Clean(name) || path.IsAbs(name) || strings.HasPrefix(name, "../") || n >= maxFiles {
+			return a, fmt.Errorf("%q cannot be part of a plan: want at most %d regular files with relative paths", name, maxFiles)
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			return a, fmt.Errorf("%s: %w", name, err)
+		}
+		if total += len(content); total > maxUnpacked {
+			return a, fmt.Errorf("larger than %d MiB", maxUnpacked>>20)
+		}
+		if name == specName {
+			a.spec = content
+		} else if file, ok := strings.CutPrefix(name, stackFolder); ok {
+			a.files[file] = string(content)
+		}
+	}
+	if a.spec == nil {
+		return a, errors.New("holds no spec.yaml")
+	}
+	return a, nil
+}
+
+// Upload stores a plan and returns its digest.
+func (e *Engine) Upload(ctx context.Context, data []byte) (rest.Artifact, error) {
+	if _, err := unpack(data); err != nil {
+		return rest.Artifact{}, invalid("the plan cannot be read: "+err.Error(), nil)
+	}
+	sum := sha256.Sum256(data)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	return rest.Artifact{Digest: digest}, e.Blobs.Put(ctx, artifactName(digest), data)
+}
+
+func artifactName(digest string) string { return "artifacts/" + digest }
+
+func (e *Engine) artifact(ctx context.Context, digest string) (artifact, error) {
+	data, err := e.Blobs.Get(ctx, artifactName(digest))
+	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrName) {
+		return artifact{}, invalid(fmt.Sprintf("there is no artifact %q: upload it first", digest), nil)
+	}
+	if err != nil {
+		return artifact{}, err
+	}
+	return unpack(data)
+}
+
+// pack is the reverse of unpack.
+func (a artifact) pack() ([]byte, error) {
+	var buf bytes.Buffer
+	zip := gzip.NewWriter(&buf)
+	archive := tar.NewWriter(zip)
+	write := func(name, content string) error {
+		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			return err
+		}
+		_, err := io.WriteString(archive, content)
+		return err
+	}
+	if err := write(specName, string(a.spec)); err != nil {
+		return nil, err
+	}
+	for _, name := range sortedKeys(a.files) {
+		if err := write(stackFolder+name, a.files[name]); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(archive.Close(), zip.Close()); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}

@@ -1,0 +1,104 @@
+// Package workflow keeps deployments: what a customer asked for, stored first,
+// and the runs that make it so, each a list of steps that can be repeated. A run
+// that was interrupted, by whatever, is taken up again by the next process. The
+// package knows plans, Terraform runs and the AWS API; it must not know HTTP.
+package workflow
+
+import (
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/platform/rest"
+	"github.com/daybreakdb/daybreak/internal/platform/spec"
+	"github.com/daybreakdb/daybreak/internal/platform/stack"
+)
+
+// Deployment is stored under platform/deployments/<id>. Requests write it only
+// while no run is under way; the engine writes it during a run.
+type Deployment struct {
+	ID         string    `json:"id"` // instance- and nine letters or digits
+	Name       string    `json:"name"`
+	CreateTime time.Time `json:"createTime"`
+
+	Artifact string `json:"artifact"` // digest of the plan
+	Origin   string `json:"origin,omitempty"`
+	Commit   string `json:"commit,omitempty"`
+	PlanName string `json:"planName"`
+	Target   string `json:"target"`
+	Provider string `json:"provider"`
+	// Values are the parameters, sealed.
+	Values []byte `json:"values"`
+
+	Run Run `json:"run"`
+	// Deployed says that a run of up has succeeded: from then on its databases
+	// hold data.
+	Deployed bool `json:"deployed,omitempty"`
+	// Unsure says that an apply began and did not come to its end, so that AWS may
+	// have resources that the state does not know.
+	Unsure bool `json:"unsure,omitempty"`
+
+	// Outputs are those of the last apply, sealed.
+	Outputs   []byte                   `json:"outputs,omitempty"`
+	Endpoints map[string]rest.Endpoint `json:"endpoints,omitempty"`
+	Tool      string                   `json:"tool,omitempty"`
+	Region    string                   `json:"region,omitempty"`
+	Vpc       string                   `json:"vpc,omitempty"`
+}
+
+// Run is the last run of a deployment.
+type Run struct {
+	ID           int64          `json:"id"`
+	Operation    Operation      `json:"operation"`
+	AllowReplace bool           `json:"allowReplace,omitempty"`
+	Done         bool           `json:"done"`
+	Failed       bool           `json:"failed,omitempty"`
+	Changed      bool           `json:"changed,omitempty"`
+	Message      string         `json:"message,omitempty"`
+	Problems     []rest.Problem `json:"problems,omitempty"`
+	Hint         string         `json:"hint,omitempty"`
+	Steps        []Step         `json:"steps,omitempty"`
+}
+
+// Operation is what a run is for.
+type Operation string
+
+// Operations.
+const (
+	OperationUp     Operation = "up"
+	OperationModify Operation = "modify"
+	OperationDown   Operation = "down"
+)
+
+// Step is one step of a run.
+type Step struct {
+	Name    string    `json:"name"`
+	Status  string    `json:"status"` // rest.Step…
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+// status is the deployment's status, which follows from its runs.
+func (d *Deployment) status() string {
+	switch {
+	case !d.Run.Done && d.Run.Operation == OperationDown:
+		return rest.StatusDeleting
+	case !d.Run.Done && d.Deployed:
+		return rest.StatusModifying
+	case !d.Run.Done:
+		return rest.StatusDeploying
+	case d.Run.Failed:
+		return rest.StatusFailed
+	}
+	return rest.StatusRunning
+}
+
+// storedOutput is an output as it is sealed.
+type storedOutput = stack.Output
+
+func problems(ps spec.Problems) []rest.Problem {
+	out := make([]rest.Problem, len(ps))
+	for i, p := range ps {
+		out[i] = rest.Problem{File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Message: p.Message}
+	}
+	return out
+}
