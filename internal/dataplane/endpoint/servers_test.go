@@ -34,46 +34,37 @@ const (
 	testUID        = 60423
 )
 
-// servers are the PostgreSQL servers that all tests share: a writer w1 and its
-// readers r1 and r2.
+// servers are PostgreSQL servers: a writer w1 and its readers r1 and r2.
 type servers struct {
 	dir string
 	all map[string]postgres.Server
+	err error
 }
 
+// shared are the servers of all tests; those that need none start none.
 var shared servers
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		var err error
-		if shared, err = startServers(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer shared.remove()
-		return m.Run()
-	}())
-}
+var startShared = sync.OnceFunc(func() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	shared.err = shared.start(ctx)
+})
 
-func startServers(ctx context.Context) (servers, error) {
-	dir, err := os.MkdirTemp("", "ep")
-	if err != nil {
-		return servers{}, err
-	}
-	x := servers{dir: dir, all: map[string]postgres.Server{}}
-	if err := x.start(ctx); err != nil {
-		x.remove()
-		return x, err
-	}
-	return x, nil
+func TestMain(m *testing.M) {
+	code := m.Run()
+	shared.remove()
+	os.Exit(code)
 }
 
 func (x *servers) start(ctx context.Context) error {
+	var err error
+	if x.dir, err = os.MkdirTemp("", "ep"); err != nil {
+		return err
+	}
 	if err := os.Chmod(x.dir, 0o711); err != nil {
 		return err
 	}
+	x.all = map[string]postgres.Server{}
 	installation, err := postgres.Find(ctx)
 	if err != nil {
 		return err
@@ -162,6 +153,9 @@ type world struct {
 // ports, open to everybody.
 func newWorld(t *testing.T, limits Limits) *world {
 	t.Helper()
+	if startShared(); shared.err != nil {
+		t.Fatal(shared.err)
+	}
 	dir := t.TempDir()
 	ca, err := pki.Open(dir)
 	if err != nil {
