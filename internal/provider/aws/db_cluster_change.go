@@ -118,14 +118,11 @@ func (c *client) createCluster(ctx context.Context, change *plugin.Change) error
 	if err := c.changeRoles(ctx, id, nil, o.Strings("iam_roles")); err != nil {
 		return err
 	}
-	if later != nil {
-		later.DBClusterIdentifier, later.ApplyImmediately = aws.String(id), aws.Bool(true)
-		if err := c.modifyCluster(ctx, later, change.Timeout); err != nil {
-			return err
-		}
+	if later == nil {
+		return nil
 	}
-	_, err = c.readCluster(ctx, o)
-	return err
+	later.DBClusterIdentifier, later.ApplyImmediately = aws.String(id), aws.Bool(true)
+	return c.modifyCluster(ctx, later, change.Timeout)
 }
 
 // launchCluster creates or restores. What a restore cannot set comes back, to be modified once the cluster is there.
@@ -220,13 +217,7 @@ func (c *client) updateCluster(ctx context.Context, change *plugin.Change) error
 			return err
 		}
 	}
-	if change.Changed("iam_roles") {
-		if err := c.changeRoles(ctx, id, change.Prior.Strings("iam_roles"), o.Strings("iam_roles")); err != nil {
-			return err
-		}
-	}
-	_, err := c.readCluster(ctx, o)
-	return err
+	return c.changeRoles(ctx, id, change.Prior.Strings("iam_roles"), o.Strings("iam_roles"))
 }
 
 func logExports(change *plugin.Change) *types.CloudwatchLogsExportConfiguration {

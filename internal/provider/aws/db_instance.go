@@ -88,16 +88,13 @@ func (c *client) createInstance(ctx context.Context, change *plugin.Change) erro
 		return fmt.Errorf("creating RDS Cluster (%s) Instance (%s): %w", cluster, id, err)
 	}
 	o.Set("id", out.DBInstance.DBInstanceIdentifier)
-	if err := c.waitInstance(ctx, id, change.Timeout); err != nil {
+	if err := c.waitInstance(ctx, id, change.Timeout, false); err != nil {
 		return fmt.Errorf("waiting for RDS Cluster Instance (%s) create: %w", id, err)
 	}
 	if ca := o.String("ca_cert_identifier"); ca != "" && ca != aws.ToString(out.DBInstance.CACertificateIdentifier) {
-		if err := c.changeCertificate(ctx, id, ca, change.Timeout); err != nil {
-			return err
-		}
+		return c.changeCertificate(ctx, id, ca, change.Timeout)
 	}
-	_, err = c.readInstance(ctx, o)
-	return err
+	return nil
 }
 
 // changeCertificate chooses another authority, which takes a restart to be used.
@@ -109,7 +106,7 @@ func (c *client) changeCertificate(ctx context.Context, id, ca string, timeout t
 	if _, err := c.rds.RebootDBInstance(ctx, &rds.RebootDBInstanceInput{DBInstanceIdentifier: &id}); err != nil {
 		return fmt.Errorf("rebooting RDS Cluster Instance (%s): %w", id, err)
 	}
-	return wrap(c.waitInstance(ctx, id, timeout), "waiting for RDS Cluster Instance (%s) update", id)
+	return wrap(c.waitInstance(ctx, id, timeout, true), "waiting for RDS Cluster Instance (%s) update", id)
 }
 
 // findInstance returns nil when there is no such instance.
@@ -124,11 +121,15 @@ func (c *client) findInstance(ctx context.Context, id string) (*types.DBInstance
 	return &out.DBInstances[0], nil
 }
 
-func (c *client) waitInstance(ctx context.Context, id string, timeout time.Duration) error {
+// waitInstance waits until an instance is available, and until nothing is pending on it when changes apply at once.
+func (c *client) waitInstance(ctx context.Context, id string, timeout time.Duration, nothingPending bool) error {
 	return plugin.Wait(ctx, timeout, func(ctx context.Context) (string, bool, error) {
 		d, err := c.findInstance(ctx, id)
 		if err != nil || d == nil {
 			return "", false, err
+		}
+		if nothingPending && d.PendingModifiedValues != nil && !reflect.ValueOf(*d.PendingModifiedValues).IsZero() {
+			return "modifying", false, nil
 		}
 		return settled(aws.ToString(d.DBInstanceStatus))
 	})
@@ -208,14 +209,11 @@ func (c *client) updateInstance(ctx context.Context, change *plugin.Change) erro
 	if change.Changed("performance_insights_kms_key_id", "performance_insights_retention_period") {
 		in.EnablePerformanceInsights = aws.Bool(o.Bool("performance_insights_enabled"))
 	}
-	if !reflect.ValueOf(*in).IsZero() {
-		in.DBInstanceIdentifier, in.ApplyImmediately = aws.String(id), aws.Bool(o.Bool("apply_immediately"))
-		if err := c.modifyInstance(ctx, in, change.Timeout); err != nil {
-			return err
-		}
+	if reflect.ValueOf(*in).IsZero() {
+		return nil
 	}
-	_, err := c.readInstance(ctx, o)
-	return err
+	in.DBInstanceIdentifier, in.ApplyImmediately = aws.String(id), aws.Bool(o.Bool("apply_immediately"))
+	return c.modifyInstance(ctx, in, change.Timeout)
 }
 
 func (c *client) modifyInstance(ctx context.Context, in *rds.ModifyDBInstanceInput, timeout time.Duration) error {
@@ -228,7 +226,7 @@ func (c *client) modifyInstance(ctx context.Context, in *rds.ModifyDBInstanceInp
 	if err != nil {
 		return fmt.Errorf("updating RDS Cluster Instance (%s): %w", id, err)
 	}
-	return wrap(c.waitInstance(ctx, id, timeout), "waiting for RDS Cluster Instance (%s) update", id)
+	return wrap(c.waitInstance(ctx, id, timeout, aws.ToBool(in.ApplyImmediately)), "waiting for RDS Cluster Instance (%s) update", id)
 }
 
 func (c *client) deleteInstance(ctx context.Context, state plugin.Object, timeout time.Duration) error {

@@ -44,8 +44,7 @@ func (c *client) createSubnetGroup(ctx context.Context, change *plugin.Change) e
 		return fmt.Errorf("creating RDS DB Subnet Group (%s): %w", name, err)
 	}
 	o.Set("id", out.DBSubnetGroup.DBSubnetGroupName)
-	_, err = c.readSubnetGroup(ctx, o)
-	return err
+	return nil
 }
 
 // findSubnetGroup returns nil when there is no such group.
@@ -86,18 +85,15 @@ func (c *client) updateSubnetGroup(ctx context.Context, change *plugin.Change) e
 	if err := c.updateRDSTags(ctx, change); err != nil {
 		return fmt.Errorf("updating tags for RDS DB Subnet Group (%s): %w", name, err)
 	}
-	if change.Changed("description", "subnet_ids") {
-		_, err := c.rds.ModifyDBSubnetGroup(ctx, &rds.ModifyDBSubnetGroupInput{
-			DBSubnetGroupName:        aws.String(name),
-			DBSubnetGroupDescription: aws.String(o.String("description")),
-			SubnetIds:                o.Strings("subnet_ids"),
-		})
-		if err != nil {
-			return fmt.Errorf("updating RDS DB Subnet Group (%s): %w", name, err)
-		}
+	if !change.Changed("description", "subnet_ids") {
+		return nil
 	}
-	_, err := c.readSubnetGroup(ctx, o)
-	return err
+	_, err := c.rds.ModifyDBSubnetGroup(ctx, &rds.ModifyDBSubnetGroupInput{
+		DBSubnetGroupName:        aws.String(name),
+		DBSubnetGroupDescription: aws.String(o.String("description")),
+		SubnetIds:                o.Strings("subnet_ids"),
+	})
+	return wrap(err, "updating RDS DB Subnet Group (%s)", name)
 }
 
 func (c *client) deleteSubnetGroup(ctx context.Context, state plugin.Object, _ time.Duration) error {

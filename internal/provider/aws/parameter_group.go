@@ -56,22 +56,14 @@ func (c *client) parameterGroup(api parameterGroupAPI) plugin.Resource {
 			}
 			o["id"] = name
 			o.Set("arn", arn)
-			if err := changeParameters(ctx, api, change); err != nil {
-				return err
-			}
-			_, err = c.readParameterGroup(ctx, api, o)
-			return err
+			return changeParameters(ctx, api, change)
 		},
 		Read: func(ctx context.Context, o plugin.Object) (bool, error) { return c.readParameterGroup(ctx, api, o) },
 		Update: func(ctx context.Context, change *plugin.Change) error {
 			if err := c.updateRDSTags(ctx, change); err != nil {
 				return fmt.Errorf("updating tags for RDS %s (%s): %w", api.kind(), change.State.String("id"), err)
 			}
-			if err := changeParameters(ctx, api, change); err != nil {
-				return err
-			}
-			_, err := c.readParameterGroup(ctx, api, change.State)
-			return err
+			return changeParameters(ctx, api, change)
 		},
 		Delete: func(ctx context.Context, state plugin.Object, _ time.Duration) error {
 			if state.Bool("skip_destroy") {

@@ -34,16 +34,12 @@ func (c *client) scalingPolicy() plugin.Resource {
 			}
 			o["id"] = o["name"]
 			o.Set("arn", out.PolicyARN)
-			_, err = c.readPolicy(ctx, o)
-			return err
+			return nil
 		},
 		Read: c.readPolicy,
 		Update: func(ctx context.Context, change *plugin.Change) error {
-			if _, err := c.putPolicy(ctx, change.State); err != nil {
-				return fmt.Errorf("updating Application Auto Scaling Scaling Policy (%s): %w", change.State.String("id"), err)
-			}
-			_, err := c.readPolicy(ctx, change.State)
-			return err
+			_, err := c.putPolicy(ctx, change.State)
+			return wrap(err, "updating Application Auto Scaling Scaling Policy (%s)", change.State.String("id"))
 		},
 		Delete: c.deletePolicy,
 		Import: importPolicy,

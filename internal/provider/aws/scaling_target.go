@@ -27,7 +27,7 @@ func (c *client) scalingTarget() plugin.Resource {
 				return fmt.Errorf("creating Application AutoScaling Target (%s): %w", change.State.String("resource_id"), err)
 			}
 			change.State["id"] = change.State["resource_id"]
-			return c.rereadTarget(ctx, change.State)
+			return nil
 		},
 		Read:   c.readTarget,
 		Update: c.updateTarget,
@@ -74,14 +74,6 @@ func (c *client) findTarget(ctx context.Context, o plugin.Object) (*types.Scalab
 		return nil, err
 	}
 	return &out.ScalableTargets[0], nil
-}
-
-func (c *client) rereadTarget(ctx context.Context, o plugin.Object) error {
-	found, err := c.readTarget(ctx, o)
-	if err == nil && !found {
-		err = fmt.Errorf("reading Application AutoScaling Target (%s): couldn't find resource", o.String("id"))
-	}
-	return err
 }
 
 func (c *client) readTarget(ctx context.Context, o plugin.Object) (bool, error) {
@@ -133,7 +125,7 @@ func (c *client) updateTarget(ctx context.Context, change *plugin.Change) error 
 			return fmt.Errorf("updating Application AutoScaling Target (%s): %w", id, err)
 		}
 	}
-	return c.rereadTarget(ctx, o)
+	return nil
 }
 
 func (c *client) deleteTarget(ctx context.Context, o plugin.Object, _ time.Duration) error {

@@ -65,11 +65,7 @@ func (c *client) createSecurityGroup(ctx context.Context, change *plugin.Change)
 			return fmt.Errorf("revoking default egress rule for Security Group (%s): %w", o.String("id"), err)
 		}
 	}
-	if err := c.changeRules(ctx, o.String("id"), nil, o); err != nil {
-		return err
-	}
-	_, err = c.readSecurityGroup(ctx, o)
-	return err
+	return c.changeRules(ctx, o.String("id"), nil, o)
 }
 
 func (c *client) waitSecurityGroup(ctx context.Context, id string, timeout time.Duration) (*types.SecurityGroup, error) {
@@ -133,11 +129,7 @@ func (c *client) updateSecurityGroup(ctx context.Context, change *plugin.Change)
 			return fmt.Errorf("updating tags for Security Group (%s): %w", id, err)
 		}
 	}
-	if err := c.changeRules(ctx, id, change.Prior, change.State); err != nil {
-		return err
-	}
-	_, err := c.readSecurityGroup(ctx, change.State)
-	return err
+	return c.changeRules(ctx, id, change.Prior, change.State)
 }
 
 func ec2Tags(tags map[string]string) []types.Tag {

@@ -73,7 +73,8 @@ type Resource struct {
 	// Validate finds what is wrong with a configuration beyond single attributes.
 	Validate  func(config Object) error
 	Customize func(*Plan)
-	Create    func(context.Context, *Change) error
+	// Create sets the id as soon as there is something to delete. Read is called after it and after Update.
+	Create func(context.Context, *Change) error
 	// Read refreshes a state; false means that the resource is gone.
 	Read   func(context.Context, Object) (bool, error)
 	Update func(context.Context, *Change) error

@@ -243,6 +243,9 @@ func (s *Server) apply(ctx context.Context, r *Resource, schema *tfprotov5.Schem
 	if prior == nil {
 		change.Timeout = timeout(r, private, "create")
 		err := r.Create(ctx, change)
+		if err == nil {
+			err = reread(ctx, r, change.State)
+		}
 		if err != nil && !change.State.Has("id") {
 			return nil, err
 		}
@@ -250,12 +253,25 @@ func (s *Server) apply(ctx context.Context, r *Resource, schema *tfprotov5.Schem
 		return change.State, err
 	}
 	change.Timeout = timeout(r, private, "update")
-	if err := r.Update(ctx, change); err != nil {
+	err := r.Update(ctx, change)
+	if err == nil {
+		err = reread(ctx, r, change.State)
+	}
+	if err != nil {
 		// What the update reached shows at the next refresh; what cannot be read must be tried again.
 		return prior, err
 	}
 	s.settleApplied(schema, change.State, planned)
 	return change.State, nil
+}
+
+// reread completes the state of what was just changed.
+func reread(ctx context.Context, r *Resource, state Object) error {
+	found, err := r.Read(ctx, state)
+	if err == nil && !found {
+		err = fmt.Errorf("%s is not there right after it was changed", state.String("id"))
+	}
+	return err
 }
 
 // settleApplied leaves null and empty as they were planned. What was still unknown may become either.

@@ -18,7 +18,7 @@ func validate(rules Rules, path string, b *tfprotov5.SchemaBlock, config Object)
 		}
 		problems = append(problems, checkValue(rules[name], root(name), a.Name, v))
 		for _, other := range rules[name].Conflicts {
-			if config[other] != nil {
+			if config[other] != nil && !isUnknown(config[other]) {
 				problems = append(problems, &Problem{Attribute: root(name), Summary: "Conflicting configuration arguments",
 					Detail: fmt.Sprintf("%q: conflicts with %s", a.Name, other)})
 			}
