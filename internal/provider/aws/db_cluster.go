@@ -98,14 +98,12 @@ func leftOut(prior, config any) bool {
 	return len(before) == 1 && len(now) == 0
 }
 
-var finalSnapshot = all(
-	matches(`^[0-9A-Za-z-]+$`, "may hold only alphanumeric characters and hyphens"),
-	func(v any) string {
-		if strings.Contains(text(v), "--") || strings.HasSuffix(text(v), "-") {
-			return "cannot hold two consecutive hyphens or end in a hyphen"
-		}
-		return ""
-	})
+func finalSnapshot(v any) string {
+	if strings.Contains(text(v), "--") || strings.HasSuffix(text(v), "-") {
+		return "cannot hold two consecutive hyphens or end in a hyphen"
+	}
+	return matches(`^[0-9A-Za-z-]+$`, "may hold only alphanumeric characters and hyphens")(v)
+}
 
 func validateCluster(config plugin.Object) error {
 	if (config["master_password_wo"] == nil) != (config["master_password_wo_version"] == nil) {
