@@ -11,12 +11,16 @@ import (
 	"syscall"
 
 	"github.com/daybreakdb/daybreak/internal/cli"
+	"github.com/daybreakdb/daybreak/internal/dataplane/node"
 )
+
+// version is set by the build.
+var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := cli.New(cli.Options{Checks: hostChecks})
+	root := cli.New(cli.Options{Checks: hostChecks, StopDatabases: node.StopAll, Version: version})
 	root.AddCommand(processCommands()...)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -84,6 +84,7 @@ func withInstallation(name string, run func(context.Context, installation) error
 		}
 		defer store.Close()
 		logger := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("process", name)
+		slog.SetDefault(logger)
 		logger.Info("started", "pid", os.Getpid())
 		defer logger.Info("stopped", "pid", os.Getpid())
 		return run(ctx, installation{Layout: l, config: c, store: store, keyring: keys, logger: logger})

@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Dir    string // data directory, 0700
 	Socket string // unix socket for clients; the peer socket is beside it
+	Quiet  bool   // log only what ends the process
 }
 
 const (
@@ -74,6 +75,9 @@ func config(c Config) (*embed.Config, error) {
 	cfg.TickMs, cfg.ElectionMs = 50, 500
 	logs := zap.NewProductionConfig()
 	logs.Level = zap.NewAtomicLevelAt(zapcore.WarnLevel)
+	if c.Quiet {
+		logs.Level = zap.NewAtomicLevelAt(zapcore.FatalLevel)
+	}
 	logger, err := logs.Build()
 	if err != nil {
 		return nil, fmt.Errorf("etcd log: %w", err)

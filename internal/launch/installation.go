@@ -20,10 +20,17 @@ const (
 func Processes(l layout.Layout) []Process {
 	var ps []Process
 	for _, name := range []string{Etcd, Node, Endpoint, Control} {
-		ps = append(ps, process(l, name, name))
+		p := process(l, name, name)
+		if name == Control {
+			p.StopAfter = terraformStop
+		}
+		ps = append(ps, p)
 	}
 	return ps
 }
+
+// terraformStop is how long Terraform may take to end a run in order.
+const terraformStop = 75 * time.Second
 
 // KeepForDatabases is how many of Processes must run while the databases are
 // being stopped.

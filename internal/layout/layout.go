@@ -86,6 +86,9 @@ func (l Layout) Runs() string { return filepath.Join(l.Root, "runs") }
 // Config is the installation's own settings, written by its first start.
 func (l Layout) Config() string { return filepath.Join(l.Root, "config.json") }
 
+// CAFile is the certificate that clients check endpoints with; anyone may read it.
+func (l Layout) CAFile() string { return filepath.Join(l.Root, "ca.pem") }
+
 // RunDir holds sockets and lock files. It is below Root, unless that path is too
 // long for a unix socket.
 func (l Layout) RunDir() string {

@@ -39,7 +39,7 @@ func (r *Run) Adopt(ctx context.Context, f Finder, creates []Planned) (int, erro
 		if id == "" {
 			continue
 		}
-		if err := r.fail("import", r.tf.Import(ctx, p.Address, id)); err != nil {
+		if err := r.fail(ctx, "import", r.tf.Import(ctx, p.Address, id)); err != nil {
 			return n, err
 		}
 		n++

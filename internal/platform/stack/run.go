@@ -105,32 +105,24 @@ func passes(name string, embedded bool) bool {
 func (r *Run) path(name string) string { return filepath.Join(r.tf.WorkingDir(), name) }
 
 // fail makes an error of a Terraform command readable and free of secrets.
-func (r *Run) fail(step string, err error) error {
+func (r *Run) fail(ctx context.Context, step string, err error) error {
 	_ = r.log.Flush()
 	if err == nil {
 		return nil
 	}
-	return &Error{Step: step, Text: mask(tidy(err.Error()), r.config.Secrets), err: err}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &Error{Step: step, Text: mask(tidy(err.Error()), r.config.Secrets)}
 }
 
 // Error is a Terraform command that failed.
 type Error struct {
 	Step string // init, validate, plan, apply, output, import
 	Text string // Terraform's own words, without secrets
-	err  error
 }
 
 func (e *Error) Error() string { return "terraform " + e.Step + ": " + e.Text }
-
-// Unwrap gives context errors only: the text of others may hold secrets.
-func (e *Error) Unwrap() error {
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(e.err, known) {
-			return known
-		}
-	}
-	return nil
-}
 
 // tidy drops the frame that Terraform draws around errors and the exit status.
 func tidy(text string) string {
@@ -146,14 +138,14 @@ func tidy(text string) string {
 
 // Init installs providers and modules.
 func (r *Run) Init(ctx context.Context) error {
-	return r.fail("init", r.tf.Init(ctx, tfexec.Upgrade(false)))
+	return r.fail(ctx, "init", r.tf.Init(ctx, tfexec.Upgrade(false)))
 }
 
 // Validate checks the configuration against the providers' schemas.
 func (r *Run) Validate(ctx context.Context) error {
 	out, err := r.tf.Validate(ctx)
 	if err != nil {
-		return r.fail("validate", err)
+		return r.fail(ctx, "validate", err)
 	}
 	if out.Valid {
 		return nil
@@ -164,7 +156,7 @@ func (r *Run) Validate(ctx context.Context) error {
 			lines = append(lines, diagnosticText(d))
 		}
 	}
-	return r.fail("validate", errors.New(strings.Join(lines, "\n")))
+	return r.fail(ctx, "validate", errors.New(strings.Join(lines, "\n")))
 }
 
 func diagnosticText(d tfjson.Diagnostic) string {
@@ -210,14 +202,14 @@ func (s Summary) String() string {
 func (r *Run) Plan(ctx context.Context, destroy bool) (s Summary, changed bool, err error) {
 	changed, err = r.tf.Plan(ctx, tfexec.Out(planFile), tfexec.Destroy(destroy), tfexec.Lock(true))
 	if err != nil {
-		return s, false, r.fail("plan", err)
+		return s, false, r.fail(ctx, "plan", err)
 	}
 	_ = r.log.Flush()
 	r.tf.SetStdout(io.Discard) // the plan as JSON has every value in it
 	defer r.tf.SetStdout(r.log)
 	plan, err := r.tf.ShowPlanFile(ctx, planFile)
 	if err != nil {
-		return s, false, r.fail("plan", err)
+		return s, false, r.fail(ctx, "plan", err)
 	}
 	return summarize(plan), changed, nil
 }
@@ -255,7 +247,7 @@ func summarize(plan *tfjson.Plan) Summary {
 
 // Apply carries out the saved plan. A plan that is stale is refused.
 func (r *Run) Apply(ctx context.Context) error {
-	return r.fail("apply", r.tf.Apply(ctx, tfexec.DirOrPlan(planFile), tfexec.Lock(true)))
+	return r.fail(ctx, "apply", r.tf.Apply(ctx, tfexec.DirOrPlan(planFile), tfexec.Lock(true)))
 }
 
 // Output is a value of the stack.
@@ -270,7 +262,7 @@ func (r *Run) Outputs(ctx context.Context) (map[string]Output, error) {
 	defer r.tf.SetStdout(r.log)
 	metas, err := r.tf.Output(ctx)
 	if err != nil {
-		return nil, r.fail("output", err)
+		return nil, r.fail(ctx, "output", err)
 	}
 	outputs := map[string]Output{}
 	for name, meta := range metas {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,11 +61,30 @@ func prepare(dir, owner string, t Target) error {
 			return err
 		}
 	}
+	if !usesAWS(dir) {
+		return nil // an override would make Terraform ask for the provider
+	}
 	data, err := json.MarshalIndent(override(owner, t), "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, overrideFile), data, 0o600)
+}
+
+var namesAWS = regexp.MustCompile(`"aws(_[a-z0-9_]+)?"|\baws\s*=\s*\{`)
+
+// usesAWS reports whether the folder or a module beside it names the provider.
+func usesAWS(dir string) bool {
+	found := false
+	_ = filepath.WalkDir(filepath.Dir(dir), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || found {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		found = err == nil && namesAWS.Match(data)
+		return err
+	})
+	return found
 }
 
 // override merges into the stack's own provider block.

@@ -30,7 +30,9 @@ func StartAt(t testing.TB) (*state.Store, string) {
 	socket := filepath.Join(dir, "s")
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
-	go func() { stopped <- etcd.Run(ctx, etcd.Config{Dir: filepath.Join(dir, "data"), Socket: socket}) }()
+	go func() {
+		stopped <- etcd.Run(ctx, etcd.Config{Dir: filepath.Join(dir, "data"), Socket: socket, Quiet: true})
+	}()
 	store, err := state.Open(socket)
 	if err != nil {
 		t.Fatal(err)

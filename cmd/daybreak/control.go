@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/daybreakdb/daybreak/internal/blob"
+	"github.com/daybreakdb/daybreak/internal/config"
+	"github.com/daybreakdb/daybreak/internal/dataplane/controller"
+	"github.com/daybreakdb/daybreak/internal/dataplane/endpoint"
+	"github.com/daybreakdb/daybreak/internal/launch"
+	"github.com/daybreakdb/daybreak/internal/platform/api"
+	"github.com/daybreakdb/daybreak/internal/platform/rest"
+	"github.com/daybreakdb/daybreak/internal/platform/stack"
+	"github.com/daybreakdb/daybreak/internal/platform/workflow"
+	"github.com/daybreakdb/daybreak/internal/provider"
+	"github.com/daybreakdb/daybreak/internal/region"
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/rds"
+)
+
+// What is true of this version, in plain words, for describe and up.
+const (
+	durability = "each instance has its own, all on this machine: survives any process and this machine's power, not the loss of this disk"
+	encryption = "data directories are NOT encrypted, also when the stack asks for it"
+)
+
+// runControl serves the AWS API and the platform's API, and runs the controllers.
+func runControl(ctx context.Context, in installation) error {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	keys, err := config.LoadCredentials(in.Layout)
+	if err != nil {
+		return err
+	}
+	engine, err := newEngine(in, keys, registry)
+	if err != nil {
+		return err
+	}
+	network, err := netip.ParsePrefix(in.config.EndpointNet)
+	if err != nil {
+		return err
+	}
+	port, reason := endpoint.FreeDefaultPort(network)
+	if reason != "" {
+		in.logger.Warn("the default port of new clusters has moved", "port", port, "reason", reason)
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
+	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry) })
+	group.Go(func() error { return engine.Run(ctx) })
+	group.Go(func() error {
+		return controller.Run(ctx, controller.Config{
+			Store: in.store, Keyring: in.keyring, EndpointNet: network, EndpointBind: in.config.EndpointBind,
+			DefaultPort: port, FirstOSUser: firstOSUser(in), Metrics: registry,
+		})
+	})
+	group.Go(func() error {
+		binary, err := ownBinary()
+		if err != nil {
+			return err
+		}
+		launch.KeepSupervised(ctx, binary, launch.SupervisorProcess(in.Layout), in.logger)
+		return nil
+	})
+	return group.Wait()
+}
+
+// firstOSUser is 0 for an ordinary user, who can start servers as nobody else.
+func firstOSUser(in installation) int {
+	if os.Geteuid() != 0 {
+		return 0
+	}
+	return controller.FirstOSUser(in.ID())
+}
+
+func newEngine(in installation, keys config.Credentials, registry prometheus.Registerer) (*workflow.Engine, error) {
+	binary, err := ownBinary()
+	if err != nil {
+		return nil, err
+	}
+	mirror := filepath.Join(in.Root, "providers")
+	if err := provider.WriteMirror(mirror, binary); err != nil {
+		return nil, err
+	}
+	return workflow.New(workflow.Config{
+		Store: in.store, Keyring: in.keyring, Blobs: blob.Dir{Root: in.Blobs()}, Layout: in.Layout,
+		Region: stack.Target{
+			Embedded: true, Endpoint: "http://" + in.config.RegionAddr, Region: in.config.Region,
+			AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
+		},
+		Tool: stack.FindTool, Mirror: mirror, RealMirror: os.Getenv("DAYBREAK_PROVIDER_MIRROR"),
+		Logger: in.logger, Metrics: registry,
+	}), nil
+}
+
+func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
+	service, err := rds.New(ctx, in.store)
+	if err != nil {
+		return err
+	}
+	handler, err := region.New(region.Config{
+		Store: in.store, Logger: in.logger, Registry: registry,
+		Credentials: awswire.StaticCredentials{{
+			AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
+			Account: in.config.Account, UserARN: "arn:aws:iam::" + in.config.Account + ":root", UserID: in.config.Account,
+		}},
+		Services: []*awswire.Service{service},
+	})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, in.config.RegionAddr, handler)
+}
+
+func servePlatform(ctx context.Context, in installation, keys config.Credentials, engine *workflow.Engine, registry *prometheus.Registry) error {
+	status := rest.Status{
+		Version: version, Region: in.config.Region, RegionURL: "http://" + in.config.RegionAddr, CAFile: in.CAFile(),
+		Durability: durability, Encryption: encryption,
+	}
+	return serve(ctx, in.config.PlatformAddr, api.New(api.Config{
+		Engine: engine, Token: keys.PlatformToken, Status: func() rest.Status { return status },
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Logger: in.logger, MaxArtifact: workflow.MaxArtifactBytes,
+	}))
+}
+
+// shutdownGrace is how long requests may take to end when the process stops.
+const shutdownGrace = 5 * time.Second
+
+// serve answers HTTP at addr until ctx ends.
+func serve(ctx context.Context, addr string, handler http.Handler) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen at %s: %w", addr, err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	stopped := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			_ = server.Close()
+		}
+	})
+	defer stopped()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
