@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ type link struct {
 
 // reach connects to one of an endpoint's backends. A nil link without an error
 // means that there is none.
-func (p *Proxy) reach(e Endpoint, s startup) (*link, error) {
+func (p *Proxy) reach(ctx context.Context, e Endpoint, s startup) (*link, error) {
 	var tried []string
 	var last error
 	for {
@@ -34,11 +35,14 @@ func (p *Proxy) reach(e Endpoint, s startup) (*link, error) {
 		if !ok {
 			return nil, last
 		}
-		l, err := p.open(b, s)
+		l, err := p.open(ctx, b, s)
 		if err == nil {
 			return l, nil
 		}
 		p.release(b)
+		if ctx.Err() != nil {
+			return nil, err
+		}
 		tried, last = append(tried, b.Instance), err
 		p.log.Debug("server not reached", "endpoint", e.ID, "instance", b.Instance, "error", err)
 	}
@@ -87,12 +91,15 @@ func (p *Proxy) releaseLocked(b Backend) {
 
 // open connects, asks for a session and waits for the first answer. A server
 // that cannot take connections now is an error, any other answer is the client's.
-func (p *Proxy) open(b Backend, s startup) (*link, error) {
-	conn, err := net.DialTimeout("unix", b.Socket, dialTimeout)
+func (p *Proxy) open(ctx context.Context, b Backend, s startup) (*link, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "unix", b.Socket)
 	if err != nil {
 		return nil, err
 	}
 	l := &link{conn: conn.(*net.UnixConn), backend: b}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	if err := l.ask(s, p.limits.Answer); err != nil {
 		_ = conn.Close()
 		return nil, err

@@ -45,7 +45,7 @@ func TestEveryEndpointLeadsToItsServer(t *testing.T) {
 func TestPublishedAddressServesTheSameEndpoint(t *testing.T) {
 	w := newWorld(t, Limits{})
 	published := freeAddress(t)
-	w.cluster().Status.WriterEndpoint.Published = hostPort(published)
+	w.cluster().Status.WriterEndpoint.Published = hostPort(aurora.Address{Host: "0.0.0.0", Port: published.Port})
 	w.apply()
 	w.eventually("the published address answers", func() bool {
 		conn, err := w.dial(published)
@@ -305,21 +305,52 @@ func TestTheQueueOfHeldConnectionsIsBoundedAndForgetsClientsThatLeave(t *testing
 	w.eventually("the client that left is forgotten", func() bool { return w.gauge("daybreak_endpoint_held") == 0 })
 }
 
-func TestServerThatDoesNotAnswerIsGivenUp(t *testing.T) {
-	w := newWorld(t, Limits{Answer: 50 * time.Millisecond, Hold: 10 * time.Second})
-	frozen := t.TempDir()
-	l, err := net.Listen("unix", frozen+"/"+socketName)
+func TestServersThatCannotTakeConnectionsNowAreSkipped(t *testing.T) {
+	starting := (&refusal{codeCannotConnectNow, "the database system is starting up", ""}).encode()
+	for name, answer := range map[string]func(net.Conn){
+		"frozen":            func(net.Conn) {},
+		"starting up":       func(c net.Conn) { _, _ = c.Write(starting) },
+		"dying":             func(c net.Conn) { _ = c.Close() },
+		"not a PostgreSQL":  func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
+		"half of an answer": func(c net.Conn) { _, _ = c.Write(starting[:9]); _ = c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, Limits{Answer: 50 * time.Millisecond})
+			w.instance("r1").Server.SocketDir = fakeServer(t, answer)
+			w.apply()
+			for range 2 {
+				if got := w.server(w.connect(w.reader())); got != "r2" {
+					t.Errorf("leads to %s", got)
+				}
+			}
+		})
+	}
+}
+
+// fakeServer answers connections at a socket in the directory it returns.
+func fakeServer(t *testing.T, answer func(net.Conn)) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fake")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	w.instance("r1").Server.SocketDir = frozen
-	w.apply()
-	for range 2 {
-		if got := w.server(w.connect(w.reader())); got != "r2" {
-			t.Errorf("leads to %s", got)
-		}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", dir+"/"+socketName)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			answer(c)
+		}
+	}()
+	return dir
 }
 
 func TestTooManyConnections(t *testing.T) {

@@ -34,7 +34,7 @@ func (v *visitor) findBackend(ctx context.Context, s startup) (*session, error) 
 	defer h.end()
 	for {
 		o := f.current.Load()
-		l, err := p.reach(o.Endpoint, s)
+		l, err := p.reach(ctx, o.Endpoint, s)
 		if l != nil {
 			var begun *session
 			if begun, err = v.begin(s, l); err == nil {
