@@ -35,7 +35,7 @@ func checkPostgres(ctx context.Context) cli.Check {
 		check.Detail, check.Hint = err.Error(), "Install it: apt-get install postgresql-15"
 		return check
 	}
-	check.OK, check.Detail = true, fmt.Sprintf("%s in %s", bin.Version, bin.Dir)
+	check.OK, check.Detail = true, fmt.Sprintf("%s in %s", bin.Version, bin.BinDir)
 	return check
 }
 

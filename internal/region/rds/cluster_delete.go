@@ -1,0 +1,78 @@
+package rds
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// DeleteDBCluster asks for the end of a cluster and its data.
+func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterInput) (*rds.DeleteDBClusterOutput, error) {
+	c := scopeOf(ctx)
+	item, err := s.cluster(c, aws.ToString(in.DBClusterIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFinalSnapshot(in); err != nil {
+		return nil, err
+	}
+	for {
+		shown, err := s.deleteCluster(ctx, c, item.Key)
+		if errors.Is(err, state.ErrConflict) {
+			continue // an instance came or went
+		}
+		if errors.Is(err, state.ErrNotFound) {
+			return nil, clusterNotFound(aws.ToString(in.DBClusterIdentifier))
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &rds.DeleteDBClusterOutput{DBCluster: s.showCluster(c, &shown)}, nil
+	}
+}
+
+// deleteCluster checks the rules and stores the request in one transaction.
+func (s *service) deleteCluster(ctx context.Context, c scope, key string) (aurora.DBCluster, error) {
+	instances, revision, err := state.DBInstances(s.store).List(ctx, "")
+	if err != nil {
+		return aurora.DBCluster{}, err
+	}
+	var before aurora.DBCluster
+	_, err = s.updateCluster(ctx, key, func(v *aurora.DBCluster) error {
+		if v.DeleteRequested {
+			return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is already being deleted.", v.Spec.Identifier)
+		}
+		if v.Spec.DeletionProtection {
+			return awswire.InvalidParameterCombination("Cannot delete protected Cluster, please disable deletion protection and try again.")
+		}
+		for _, i := range instances {
+			if i.Value.Spec.ClusterResourceID == v.ResourceID && !i.Value.DeleteRequested {
+				return awswire.BadRequestf("InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+			}
+		}
+		before = *v
+		v.DeleteRequested = true
+		v.Generation++
+		return nil
+	}, state.DBInstances(s.store).UnchangedOp(revision))
+	return before, err
+}
+
+func checkFinalSnapshot(in *rds.DeleteDBClusterInput) error {
+	skip, id := aws.ToBool(in.SkipFinalSnapshot), aws.ToString(in.FinalDBSnapshotIdentifier)
+	switch {
+	case skip && id != "":
+		return awswire.InvalidParameterCombination("FinalDBSnapshotIdentifier can not be specified when deleting a cluster with SkipFinalSnapshot.")
+	case !skip && id == "":
+		return awswire.InvalidParameterCombination("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.")
+	case !skip:
+		return awswire.InvalidParameterCombination("Final snapshots are not available in this region yet. To delete the cluster and its data, specify SkipFinalSnapshot.")
+	}
+	return nil
+}

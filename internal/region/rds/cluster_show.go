@@ -1,0 +1,136 @@
+package rds
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+)
+
+// DescribeDBClusters answers one cluster, or those that match the filters.
+func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClustersInput) (*rds.DescribeDBClustersOutput, error) {
+	c := scopeOf(ctx)
+	var found []*aurora.DBCluster
+	if id := aws.ToString(in.DBClusterIdentifier); id != "" {
+		item, err := s.cluster(c, id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, &item.Value)
+	} else {
+		for _, item := range s.clusters.All() {
+			if c.has(item.Value.Meta) {
+				found = append(found, &item.Value)
+			}
+		}
+	}
+	found, err := filterClusters(c, found, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	page, marker, err := awswire.Page(found, in.Marker, in.MaxRecords, awswire.RDSPages(), func(v *aurora.DBCluster) string { return v.Spec.Identifier })
+	if err != nil {
+		return nil, err
+	}
+	out := &rds.DescribeDBClustersOutput{Marker: marker}
+	for _, cluster := range page {
+		out.DBClusters = append(out.DBClusters, *s.showCluster(c, cluster))
+	}
+	return out, nil
+}
+
+func filterClusters(c scope, clusters []*aurora.DBCluster, filters []types.Filter) ([]*aurora.DBCluster, error) {
+	for _, f := range filters {
+		var value func(*aurora.DBCluster) []string
+		switch aws.ToString(f.Name) {
+		case "db-cluster-id":
+			value = func(v *aurora.DBCluster) []string {
+				return []string{v.Spec.Identifier, c.arn("cluster", v.Spec.Identifier)}
+			}
+		case "db-cluster-resource-id":
+			value = func(v *aurora.DBCluster) []string { return []string{v.ResourceID} }
+		case "engine":
+			value = func(v *aurora.DBCluster) []string { return []string{v.Spec.Engine} }
+		default:
+			return nil, awswire.InvalidParameterValue("Unrecognized filter name: %s", aws.ToString(f.Name))
+		}
+		clusters = slices.DeleteFunc(clusters, func(v *aurora.DBCluster) bool {
+			return !slices.ContainsFunc(value(v), func(have string) bool { return slices.Contains(f.Values, have) })
+		})
+	}
+	return clusters, nil
+}
+
+// clusterStatus is the status that AWS would show.
+func clusterStatus(v *aurora.DBCluster) string {
+	switch {
+	case v.DeleteRequested:
+		return aurora.ClusterStatusDeleting
+	case v.Status.Status == "":
+		return aurora.ClusterStatusCreating
+	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.ObservedGeneration != v.Generation:
+		return aurora.ClusterStatusModifying
+	}
+	return v.Status.Status
+}
+
+func (s *service) showCluster(c scope, v *aurora.DBCluster) *types.DBCluster {
+	spec := &v.Spec
+	out := &types.DBCluster{
+		DBClusterArn: aws.String(c.arn("cluster", spec.Identifier)), DBClusterIdentifier: aws.String(spec.Identifier),
+		DbClusterResourceId: aws.String(v.ResourceID), Status: aws.String(clusterStatus(v)), ClusterCreateTime: aws.Time(v.CreateTime),
+		Engine: aws.String(spec.Engine), EngineMode: aws.String(spec.EngineMode), EngineVersion: aws.String(spec.EngineVersion),
+		EngineLifecycleSupport: aws.String("open-source-rds-extended-support"),
+		MasterUsername:         aws.String(spec.MasterUsername), AllocatedStorage: aws.Int32(1),
+		AvailabilityZones: spec.AvailabilityZones, DBSubnetGroup: aws.String(spec.DBSubnetGroupName),
+		DBClusterParameterGroup: aws.String(spec.ParameterGroupName), NetworkType: aws.String(spec.NetworkType),
+		BackupRetentionPeriod: aws.Int32(int32(spec.BackupRetentionPeriod)), PreferredBackupWindow: aws.String(spec.PreferredBackupWindow),
+		PreferredMaintenanceWindow: aws.String(spec.PreferredMaintenanceWindow),
+		StorageEncrypted:           aws.Bool(spec.StorageEncrypted), DeletionProtection: aws.Bool(spec.DeletionProtection),
+		CopyTagsToSnapshot: aws.Bool(spec.CopyTagsToSnapshot), HttpEndpointEnabled: aws.Bool(false),
+		IAMDatabaseAuthenticationEnabled: aws.Bool(spec.IAMDatabaseAuth), MultiAZ: aws.Bool(false), CrossAccountClone: aws.Bool(false),
+		AutoMinorVersionUpgrade: aws.Bool(true), ActivityStreamStatus: types.ActivityStreamStatusStopped,
+		HostedZoneId: aws.String(hostedZoneID), EnabledCloudwatchLogsExports: spec.CloudwatchLogExports, TagList: showTags(v.Tags),
+		DatabaseName: optional(spec.DatabaseName), KmsKeyId: optional(spec.KmsKeyID),
+	}
+	if spec.StorageType == "aurora-iopt1" {
+		out.StorageType = aws.String(spec.StorageType)
+	}
+	if sc := spec.ServerlessV2; sc != nil {
+		out.ServerlessV2ScalingConfiguration = &types.ServerlessV2ScalingConfigurationInfo{MinCapacity: &sc.MinCapacity, MaxCapacity: &sc.MaxCapacity}
+	}
+	out.Port = aws.Int32(int32(spec.Port))
+	if host := v.Status.WriterEndpoint; host.Host != "" {
+		out.Endpoint, out.Port = aws.String(host.Host), aws.Int32(int32(host.Port))
+	} else if spec.Port == 0 {
+		out.Port = aws.Int32(defaultPort)
+	}
+	out.ReaderEndpoint = optional(v.Status.ReaderEndpoint.Host)
+	for _, id := range spec.VpcSecurityGroupIDs {
+		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
+	}
+	for _, m := range s.members(v.ResourceID) {
+		out.DBClusterMembers = append(out.DBClusterMembers, types.DBClusterMember{
+			DBInstanceIdentifier: aws.String(m.Spec.Identifier), IsClusterWriter: aws.Bool(m.ResourceID == v.Status.Writer),
+			DBClusterParameterGroupStatus: aws.String("in-sync"), PromotionTier: aws.Int32(int32(m.Spec.PromotionTier)),
+		})
+	}
+	return out
+}
+
+const (
+	defaultPort  = 5432
+	hostedZoneID = "Z1DAYBREAKREGION"
+)
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,159 @@
+package rds
+
+import (
+	"context"
+	"errors"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// ModifyDBInstance changes an instance, at once whatever ApplyImmediately says.
+// One that changes nothing is a success.
+func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstanceInput) (*rds.ModifyDBInstanceOutput, error) {
+	c := scopeOf(ctx)
+	item, err := s.instance(c, aws.ToString(in.DBInstanceIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	cluster, ok := s.clusters.Get(item.Value.Spec.ClusterResourceID)
+	if !ok {
+		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
+	}
+	if err := checkModifyInstance(in, &cluster.Value); err != nil {
+		return nil, err
+	}
+	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {
+		if v.DeleteRequested {
+			return awswire.BadRequestf("InvalidDBInstanceState", "Instance %s is not in available state.", v.Spec.Identifier)
+		}
+		before := v.Spec
+		modifyInstance(c, &v.Spec, in)
+		if reflect.DeepEqual(before, v.Spec) {
+			return state.ErrUnchanged
+		}
+		v.Generation++
+		return nil
+	})
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &rds.ModifyDBInstanceOutput{DBInstance: s.showInstance(c, &changed)}, nil
+}
+
+func checkModifyInstance(in *rds.ModifyDBInstanceInput, cluster *aurora.DBCluster) error {
+	switch {
+	case in.NewDBInstanceIdentifier != nil:
+		return awswire.InvalidParameterCombination("Renaming a DB instance is not supported in this region yet.")
+	case in.MasterUserPassword != nil, in.BackupRetentionPeriod != nil, in.DBPortNumber != nil, in.AllocatedStorage != nil:
+		return awswire.InvalidParameterCombination("The DB instance is a member of a DB cluster: modify the DB cluster for its password, backups, port and storage.")
+	case in.EngineVersion != nil && *in.EngineVersion != cluster.Spec.EngineVersion:
+		return awswire.InvalidParameterCombination("The engine version of a DB instance is that of its DB cluster, %s.", cluster.Spec.EngineVersion)
+	}
+	if in.DBInstanceClass != nil {
+		if err := checkClass(*in.DBInstanceClass, cluster.Spec.ServerlessV2); err != nil {
+			return err
+		}
+	}
+	if in.PreferredMaintenanceWindow != nil {
+		if err := checkMaintenanceWindow(lower(*in.PreferredMaintenanceWindow)); err != nil {
+			return err
+		}
+	}
+	if in.MonitoringInterval != nil {
+		if err := checkMonitoring(in.MonitoringInterval, in.MonitoringRoleArn); err != nil {
+			return err
+		}
+	}
+	return first(
+		checkTier(in.PromotionTier), checkCA(in.CACertificateIdentifier), checkInsights(in.PerformanceInsightsRetentionPeriod),
+		checkParameterGroup(aws.ToString(in.DBParameterGroupName), "DBParameterGroupNotFound"),
+	)
+}
+
+func modifyInstance(c scope, spec *aurora.DBInstanceSpec, in *rds.ModifyDBInstanceInput) {
+	set(&spec.Class, in.DBInstanceClass)
+	set(&spec.PubliclyAccessible, in.PubliclyAccessible)
+	set(&spec.AutoMinorVersionUpgrade, in.AutoMinorVersionUpgrade)
+	set(&spec.CopyTagsToSnapshot, in.CopyTagsToSnapshot)
+	set(&spec.MonitoringRoleArn, in.MonitoringRoleArn)
+	set(&spec.PerformanceInsightsEnabled, in.EnablePerformanceInsights)
+	setInt(&spec.PromotionTier, in.PromotionTier)
+	setInt(&spec.MonitoringInterval, in.MonitoringInterval)
+	setInt(&spec.PerformanceInsightsRetention, in.PerformanceInsightsRetentionPeriod)
+	if in.PreferredMaintenanceWindow != nil {
+		spec.PreferredMaintenanceWindow = lower(*in.PreferredMaintenanceWindow)
+	}
+	if spec.PerformanceInsightsEnabled {
+		set(&spec.PerformanceInsightsKMSKeyID, in.PerformanceInsightsKMSKeyId)
+		spec.PerformanceInsightsKMSKeyID = c.kmsKey(spec.PerformanceInsightsKMSKeyID)
+		if spec.PerformanceInsightsRetention == 0 {
+			spec.PerformanceInsightsRetention = 7
+		}
+	}
+}
+
+// RebootDBInstance restarts an instance's server.
+func (s *service) RebootDBInstance(ctx context.Context, in *rds.RebootDBInstanceInput) (*rds.RebootDBInstanceOutput, error) {
+	c := scopeOf(ctx)
+	if aws.ToBool(in.ForceFailover) {
+		return nil, awswire.InvalidParameterCombination("ForceFailover is not supported for Aurora DB instances; use FailoverDBCluster.")
+	}
+	item, err := s.instance(c, aws.ToString(in.DBInstanceIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {
+		if instanceStatus(v) != aurora.InstanceStatusAvailable {
+			return awswire.BadRequestf("InvalidDBInstanceState", "DB Instance %s is not in available state.", v.Spec.Identifier)
+		}
+		v.Spec.RestartGeneration++
+		v.Generation++
+		return nil
+	})
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := s.showInstance(c, &changed)
+	out.DBInstanceStatus = aws.String(aurora.InstanceStatusRebooting)
+	return &rds.RebootDBInstanceOutput{DBInstance: out}, nil
+}
+
+// DeleteDBInstance asks for the end of an instance. The cluster and its data
+// stay.
+func (s *service) DeleteDBInstance(ctx context.Context, in *rds.DeleteDBInstanceInput) (*rds.DeleteDBInstanceOutput, error) {
+	c := scopeOf(ctx)
+	item, err := s.instance(c, aws.ToString(in.DBInstanceIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	if in.FinalDBSnapshotIdentifier != nil {
+		return nil, awswire.InvalidParameterCombination("A final snapshot is taken of a DB cluster, not of its DB instances.")
+	}
+	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {
+		if v.DeleteRequested {
+			return awswire.BadRequestf("InvalidDBInstanceState", "Instance %s is already being deleted.", v.Spec.Identifier)
+		}
+		v.DeleteRequested = true
+		v.Generation++
+		return nil
+	})
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &rds.DeleteDBInstanceOutput{DBInstance: s.showInstance(c, &changed)}, nil
+}

@@ -1,0 +1,139 @@
+package rds
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+)
+
+// DescribeDBInstances answers one instance, or those that match the filters.
+func (s *service) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBInstancesInput) (*rds.DescribeDBInstancesOutput, error) {
+	c := scopeOf(ctx)
+	var found []*aurora.DBInstance
+	if id := aws.ToString(in.DBInstanceIdentifier); id != "" {
+		item, err := s.instance(c, id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, &item.Value)
+	} else {
+		for _, item := range s.instances.All() {
+			if c.has(item.Value.Meta) {
+				found = append(found, &item.Value)
+			}
+		}
+	}
+	found, err := filterInstances(c, found, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	page, marker, err := awswire.Page(found, in.Marker, in.MaxRecords, awswire.RDSPages(), func(v *aurora.DBInstance) string { return v.Spec.Identifier })
+	if err != nil {
+		return nil, err
+	}
+	out := &rds.DescribeDBInstancesOutput{Marker: marker}
+	for _, instance := range page {
+		out.DBInstances = append(out.DBInstances, *s.showInstance(c, instance))
+	}
+	return out, nil
+}
+
+func filterInstances(c scope, instances []*aurora.DBInstance, filters []types.Filter) ([]*aurora.DBInstance, error) {
+	for _, f := range filters {
+		var value func(*aurora.DBInstance) []string
+		switch aws.ToString(f.Name) {
+		case "db-cluster-id":
+			value = func(v *aurora.DBInstance) []string {
+				return []string{v.Spec.ClusterIdentifier, c.arn("cluster", v.Spec.ClusterIdentifier)}
+			}
+		case "db-instance-id":
+			value = func(v *aurora.DBInstance) []string {
+				return []string{v.Spec.Identifier, c.arn("db", v.Spec.Identifier)}
+			}
+		case "dbi-resource-id":
+			value = func(v *aurora.DBInstance) []string { return []string{v.ResourceID} }
+		case "engine":
+			value = func(v *aurora.DBInstance) []string { return []string{v.Spec.Engine} }
+		default:
+			return nil, awswire.InvalidParameterValue("Unrecognized filter name: %s", aws.ToString(f.Name))
+		}
+		instances = slices.DeleteFunc(instances, func(v *aurora.DBInstance) bool {
+			return !slices.ContainsFunc(value(v), func(have string) bool { return slices.Contains(f.Values, have) })
+		})
+	}
+	return instances, nil
+}
+
+// instanceStatus is the status that AWS would show.
+func instanceStatus(v *aurora.DBInstance) string {
+	switch {
+	case v.DeleteRequested:
+		return aurora.InstanceStatusDeleting
+	case v.Status.Status == "":
+		return aurora.InstanceStatusCreating
+	case v.Status.Status == aurora.InstanceStatusAvailable && v.Status.ObservedGeneration != v.Generation:
+		return aurora.InstanceStatusModifying
+	}
+	return v.Status.Status
+}
+
+func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance {
+	spec := &v.Spec
+	out := &types.DBInstance{
+		DBInstanceArn: aws.String(c.arn("db", spec.Identifier)), DBInstanceIdentifier: aws.String(spec.Identifier), DbiResourceId: aws.String(v.ResourceID),
+		DBClusterIdentifier: aws.String(spec.ClusterIdentifier), DBInstanceClass: aws.String(spec.Class), DBInstanceStatus: aws.String(instanceStatus(v)),
+		Engine: aws.String(spec.Engine), InstanceCreateTime: aws.Time(v.CreateTime), AllocatedStorage: aws.Int32(1), StorageType: aws.String("aurora"),
+		PromotionTier: aws.Int32(int32(spec.PromotionTier)), PubliclyAccessible: aws.Bool(spec.PubliclyAccessible), MultiAZ: aws.Bool(false),
+		AutoMinorVersionUpgrade: aws.Bool(spec.AutoMinorVersionUpgrade), CopyTagsToSnapshot: aws.Bool(spec.CopyTagsToSnapshot),
+		CACertificateIdentifier: aws.String(spec.CACertificateIdentifier), LicenseModel: aws.String("postgresql-license"),
+		PreferredBackupWindow: aws.String(spec.PreferredBackupWindow), PreferredMaintenanceWindow: aws.String(spec.PreferredMaintenanceWindow),
+		MonitoringInterval: aws.Int32(int32(spec.MonitoringInterval)), MonitoringRoleArn: optional(spec.MonitoringRoleArn),
+		PerformanceInsightsEnabled: aws.Bool(spec.PerformanceInsightsEnabled), PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
+		NetworkType: aws.String("IPV4"), IAMDatabaseAuthenticationEnabled: aws.Bool(false), DeletionProtection: aws.Bool(false),
+		CustomerOwnedIpEnabled: aws.Bool(false), TagList: showTags(v.Tags),
+		AvailabilityZone: optional(v.Status.AvailabilityZone),
+		DBParameterGroups: []types.DBParameterGroupStatus{{
+			DBParameterGroupName: aws.String(spec.ParameterGroupName), ParameterApplyStatus: aws.String(applyStatus(v)),
+		}},
+	}
+	if spec.PerformanceInsightsRetention > 0 {
+		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
+	}
+	if e := v.Status.Endpoint; e.Host != "" {
+		out.Endpoint = &types.Endpoint{Address: aws.String(e.Host), Port: aws.Int32(int32(e.Port)), HostedZoneId: aws.String(hostedZoneID)}
+	}
+	if item, ok := s.clusters.Get(spec.ClusterResourceID); ok {
+		s.showFromCluster(c, out, &item.Value)
+	}
+	return out
+}
+
+func applyStatus(v *aurora.DBInstance) string {
+	if v.Server.PendingReboot {
+		return "pending-reboot"
+	}
+	return "in-sync"
+}
+
+// showFromCluster sets what an instance has from its cluster.
+func (s *service) showFromCluster(c scope, out *types.DBInstance, cluster *aurora.DBCluster) {
+	spec := &cluster.Spec
+	out.EngineVersion = aws.String(spec.EngineVersion)
+	out.MasterUsername = aws.String(spec.MasterUsername)
+	out.DBName = optional(spec.DatabaseName)
+	out.StorageEncrypted, out.KmsKeyId = aws.Bool(spec.StorageEncrypted), optional(spec.KmsKeyID)
+	out.BackupRetentionPeriod = aws.Int32(int32(spec.BackupRetentionPeriod))
+	out.EnabledCloudwatchLogsExports = spec.CloudwatchLogExports
+	for _, id := range spec.VpcSecurityGroupIDs {
+		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
+	}
+	if group, err := s.subnetGroup(c, spec.DBSubnetGroupName); err == nil {
+		out.DBSubnetGroup = c.showSubnetGroup(group)
+	}
+}

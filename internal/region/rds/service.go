@@ -1,0 +1,164 @@
+// Package rds holds the RDS actions of the region: each checks a request by
+// AWS's rules, writes the Spec of a noun or reads nouns, and answers. What makes
+// a Spec true happens elsewhere; the package must not know how. It knows nothing
+// of the wire.
+package rds
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// service is what the actions work with. It reads from mirrors, and waits after
+// a write until they have it, so that callers read what they wrote.
+type service struct {
+	store        *state.Store
+	clusters     *state.Mirror[aurora.DBCluster]
+	instances    *state.Mirror[aurora.DBInstance]
+	subnetGroups *state.Mirror[SubnetGroup]
+}
+
+// New returns the RDS service. It follows the state until ctx ends.
+func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
+	s := &service{store: store}
+	var err error
+	if s.clusters, err = state.NewMirror(ctx, state.DBClusters(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	if s.instances, err = state.NewMirror(ctx, state.DBInstances(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	if s.subnetGroups, err = state.NewMirror(ctx, subnetGroupTable(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	wire := awswire.RDS()
+	awswire.Register(wire, s.CreateDBCluster)
+	awswire.Register(wire, s.DescribeDBClusters)
+	awswire.Register(wire, s.ModifyDBCluster)
+	awswire.Register(wire, s.DeleteDBCluster)
+	awswire.Register(wire, s.CreateDBInstance)
+	awswire.Register(wire, s.DescribeDBInstances)
+	awswire.Register(wire, s.ModifyDBInstance)
+	awswire.Register(wire, s.RebootDBInstance)
+	awswire.Register(wire, s.DeleteDBInstance)
+	awswire.Register(wire, s.CreateDBSubnetGroup)
+	awswire.Register(wire, s.DescribeDBSubnetGroups)
+	awswire.Register(wire, s.ModifyDBSubnetGroup)
+	awswire.Register(wire, s.DeleteDBSubnetGroup)
+	awswire.Register(wire, s.ListTagsForResource)
+	awswire.Register(wire, s.AddTagsToResource)
+	awswire.Register(wire, s.RemoveTagsFromResource)
+	awswire.Register(wire, s.DescribeGlobalClusters)
+	awswire.Register(wire, s.DescribeDBEngineVersions)
+	awswire.Register(wire, s.DescribeOrderableDBInstanceOptions)
+	return wire, nil
+}
+
+// newResourceID makes an id as AWS does: a prefix and 26 capital letters and
+// digits.
+func newResourceID(prefix string) string { return prefix + "-" + rand.Text() }
+
+// scope is the account and region of a request.
+type scope struct{ account, region string }
+
+func scopeOf(ctx context.Context) scope {
+	id := awswire.IdentityFrom(ctx)
+	return scope{id.Account, id.Region}
+}
+
+func (c scope) has(m aurora.Meta) bool { return m.Account == c.account && m.Region == c.region }
+
+func (c scope) name(kind, name string) state.Name {
+	return state.Name{Kind: kind, Account: c.account, Region: c.region, Name: name}
+}
+
+// arn is the name of a resource across AWS: kind is cluster, db or subgrp.
+func (c scope) arn(kind, name string) string {
+	return fmt.Sprintf("arn:aws:rds:%s:%s:%s:%s", c.region, c.account, kind, name)
+}
+
+// identifier takes an identifier or an ARN of the kind, in any case.
+func (c scope) identifier(kind, given string) string {
+	given = strings.ToLower(given)
+	return strings.TrimPrefix(given, strings.ToLower(c.arn(kind, "")))
+}
+
+func clusterNotFound(id string) error {
+	return awswire.Errorf(404, "DBClusterNotFoundFault", "DBCluster %s not found.", id)
+}
+
+func instanceNotFound(id string) error {
+	return awswire.Errorf(404, "DBInstanceNotFound", "DBInstance %s not found.", id)
+}
+
+// cluster finds a cluster by identifier or ARN.
+func (s *service) cluster(c scope, given string) (state.Item[aurora.DBCluster], error) {
+	id := c.identifier("cluster", given)
+	for _, item := range s.clusters.All() {
+		if c.has(item.Value.Meta) && item.Value.Spec.Identifier == id {
+			return item, nil
+		}
+	}
+	return state.Item[aurora.DBCluster]{}, clusterNotFound(given)
+}
+
+func (s *service) instance(c scope, given string) (state.Item[aurora.DBInstance], error) {
+	id := c.identifier("db", given)
+	for _, item := range s.instances.All() {
+		if c.has(item.Value.Meta) && item.Value.Spec.Identifier == id {
+			return item, nil
+		}
+	}
+	return state.Item[aurora.DBInstance]{}, instanceNotFound(given)
+}
+
+// members are the instances of a cluster, in the order of their creation.
+func (s *service) members(clusterID string) []aurora.DBInstance {
+	var members []aurora.DBInstance
+	for _, item := range s.instances.All() {
+		if item.Value.Spec.ClusterResourceID == clusterID {
+			members = append(members, item.Value)
+		}
+	}
+	return members
+}
+
+// updateCluster changes a cluster's Spec or tags and waits until it is read.
+func (s *service) updateCluster(ctx context.Context, key string, change func(*aurora.DBCluster) error, checks ...state.Op) (aurora.DBCluster, error) {
+	table := state.DBClusters(s.store)
+	for {
+		item, err := table.Get(ctx, key)
+		if err != nil {
+			return item.Value, err
+		}
+		err = change(&item.Value)
+		if errors.Is(err, state.ErrUnchanged) {
+			return item.Value, nil
+		}
+		if err != nil {
+			return item.Value, err
+		}
+		rev, err := s.store.Commit(ctx, append([]state.Op{table.PutOp(key, item.Value, item.Revision)}, checks...)...)
+		if err == nil {
+			return item.Value, s.clusters.WaitRevision(ctx, rev)
+		}
+		if !errors.Is(err, state.ErrConflict) || len(checks) > 0 {
+			return item.Value, err
+		}
+	}
+}
+
+func (s *service) updateInstance(ctx context.Context, key string, change func(*aurora.DBInstance) error) (aurora.DBInstance, error) {
+	item, err := state.DBInstances(s.store).Update(ctx, key, change)
+	if err != nil {
+		return item.Value, err
+	}
+	return item.Value, s.instances.WaitRevision(ctx, item.Revision)
+}
