@@ -18,7 +18,7 @@ func Wait(ctx context.Context, timeout time.Duration, probe func(context.Context
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var seen string
-	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
+	for pause := firstPoll; ; pause = min(pause+pause/4, lastPoll) {
 		state, done, err := probe(ctx)
 		if err == nil && done {
 			return nil
