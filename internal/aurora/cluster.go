@@ -62,6 +62,14 @@ type DBClusterSpec struct {
 	CloudwatchLogExports []string `json:"cloudwatchLogExports,omitempty"`
 	NetworkType          string   `json:"networkType,omitempty"`
 
+	// Labels: kept and shown, without effect.
+	EngineLifecycleSupport       string `json:"engineLifecycleSupport,omitempty"`
+	MonitoringInterval           int    `json:"monitoringInterval,omitempty"` // seconds
+	MonitoringRoleArn            string `json:"monitoringRoleArn,omitempty"`
+	PerformanceInsightsEnabled   bool   `json:"performanceInsightsEnabled,omitempty"`
+	PerformanceInsightsKMSKeyID  string `json:"performanceInsightsKmsKeyId,omitempty"`
+	PerformanceInsightsRetention int    `json:"performanceInsightsRetention,omitempty"` // days
+
 	BackupRetentionPeriod      int    `json:"backupRetentionPeriod"`      // days, 1–35
 	PreferredBackupWindow      string `json:"preferredBackupWindow"`      // hh24:mi-hh24:mi, UTC
 	PreferredMaintenanceWindow string `json:"preferredMaintenanceWindow"` // ddd:hh24:mi-ddd:hh24:mi, UTC

@@ -18,75 +18,60 @@ import (
 // CreateDBCluster makes a cluster without instances.
 func (s *service) CreateDBCluster(ctx context.Context, in *rds.CreateDBClusterInput) (*rds.CreateDBClusterOutput, error) {
 	c := scopeOf(ctx)
-	if err := refuseUnsupportedCluster(in); err != nil {
+	if err := refuseCluster(in); err != nil {
 		return nil, err
 	}
 	cluster, err := newCluster(c, in)
 	if err != nil {
 		return nil, err
 	}
-	checks, err := s.place(ctx, c, &cluster, in)
+	for {
+		rev, err := s.storeCluster(ctx, c, &cluster, in)
+		if errors.Is(err, state.ErrConflict) {
+			continue // a subnet group or security group was changed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := s.clusters.WaitRevision(ctx, rev); err != nil {
+			return nil, err
+		}
+		return &rds.CreateDBClusterOutput{DBCluster: s.showCluster(c, &cluster)}, nil
+	}
+}
+
+// storeCluster stores a new cluster together with its name, if what it refers to
+// is still there.
+func (s *service) storeCluster(ctx context.Context, c scope, cluster *aurora.DBCluster, in *rds.CreateDBClusterInput) (int64, error) {
+	checks, err := s.place(ctx, c, cluster, in)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	ops := append(checks, c.name(state.KindDBCluster, cluster.Spec.Identifier).Claim(cluster.ResourceID))
-	rev, err := state.DBClusters(s.store).Create(ctx, cluster.ResourceID, cluster, ops...)
-	if errors.Is(err, state.ErrExists) {
-		return nil, s.createConflict(ctx, c, cluster.Spec.Identifier)
+	name := c.name(state.KindDBCluster, cluster.Spec.Identifier)
+	ops := append(checks, name.Claim(cluster.ResourceID), state.DBClusters(s.store).PutOp(cluster.ResourceID, *cluster, 0))
+	rev, err := s.store.Commit(ctx, ops...)
+	if errors.Is(err, state.ErrConflict) {
+		if _, lookup := s.store.Lookup(ctx, name); lookup == nil {
+			return 0, awswire.BadRequestf("DBClusterAlreadyExistsFault", "DB Cluster already exists: %s", cluster.Spec.Identifier)
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := s.clusters.WaitRevision(ctx, rev); err != nil {
-		return nil, err
-	}
-	return &rds.CreateDBClusterOutput{DBCluster: s.showCluster(c, &cluster)}, nil
+	return rev, err
 }
 
-// createConflict says which condition of a creation did not hold.
-func (s *service) createConflict(ctx context.Context, c scope, id string) error {
-	if _, err := s.store.Lookup(ctx, c.name(state.KindDBCluster, id)); err == nil {
-		return awswire.BadRequestf("DBClusterAlreadyExistsFault", "DB Cluster already exists: %s", id)
+// refuseCluster refuses what is not there.
+func refuseCluster(in *rds.CreateDBClusterInput) error {
+	if id := aws.ToString(in.GlobalClusterIdentifier); id != "" {
+		return globalClusterNotFound(id)
 	}
-	return awswire.BadRequestf("InvalidDBSubnetGroupStateFault", "A subnet group or security group of the cluster was changed meanwhile. Try again.")
-}
-
-// refuseUnsupportedCluster refuses what would change what the user gets and is
-// not there.
-func refuseUnsupportedCluster(in *rds.CreateDBClusterInput) error {
-	unsupported := func(what string) error {
-		return awswire.InvalidParameterCombination("%s is not supported in this region yet.", what)
+	if mode := aws.ToString(in.EngineMode); mode != "" && mode != "provisioned" {
+		return awswire.InvalidParameterValue("The engine mode %s that you specified is currently unavailable.", mode)
 	}
-	switch {
-	case aws.ToString(in.EngineMode) != "" && aws.ToString(in.EngineMode) != "provisioned":
-		return awswire.InvalidParameterValue("The engine mode %s that you specified is currently unavailable.", *in.EngineMode)
-	case aws.ToString(in.GlobalClusterIdentifier) != "":
-		return unsupported("GlobalClusterIdentifier")
-	case aws.ToString(in.ReplicationSourceIdentifier) != "":
-		return unsupported("ReplicationSourceIdentifier")
-	case aws.ToBool(in.ManageMasterUserPassword):
-		return unsupported("ManageMasterUserPassword")
-	case aws.ToBool(in.EnableIAMDatabaseAuthentication):
-		return unsupported("EnableIAMDatabaseAuthentication")
-	case aws.ToBool(in.EnableHttpEndpoint):
-		return unsupported("EnableHttpEndpoint")
-	case aws.ToString(in.Domain) != "":
-		return unsupported("Domain")
-	case aws.ToString(in.DBClusterInstanceClass) != "" || in.Iops != nil:
-		return awswire.InvalidParameterCombination("DBClusterInstanceClass and Iops are for Multi-AZ DB clusters, not for Aurora.")
-	case aws.ToInt64(in.BacktrackWindow) != 0:
-		return awswire.InvalidParameterValue("Backtrack is not available for aurora-postgresql.")
-	case in.ScalingConfiguration != nil:
-		return awswire.InvalidParameterCombination("ScalingConfiguration is for the serverless engine mode.")
-	}
-	return checkStorageType(aws.ToString(in.StorageType))
-}
-
-func checkStorageType(t string) error {
-	if t != "" && t != "aurora" && t != "aurora-iopt1" {
-		return awswire.BadRequestf("StorageTypeNotSupported", "Invalid storage type: %s", t)
-	}
-	return nil
+	return refuseOthers(in, "DBClusterIdentifier", "Engine", "EngineMode", "EngineVersion", "EngineLifecycleSupport", "DatabaseName",
+		"MasterUsername", "MasterUserPassword", "Port", "DBSubnetGroupName", "VpcSecurityGroupIds", "AvailabilityZones", "NetworkType",
+		"DBClusterParameterGroupName", "StorageEncrypted", "KmsKeyId", "StorageType", "AutoMinorVersionUpgrade",
+		"DeletionProtection", "CopyTagsToSnapshot", "EnableCloudwatchLogsExports", "BackupRetentionPeriod", "PreferredBackupWindow",
+		"PreferredMaintenanceWindow", "ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn",
+		"EnablePerformanceInsights", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "Tags", "PreSignedUrl")
 }
 
 // newCluster checks everything that can be checked by the request alone.
@@ -112,6 +97,9 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 		checkEngine(aws.ToString(in.Engine)), checkUsername(user), checkPassword(password), checkPort(in.Port),
 		checkRetention(in.BackupRetentionPeriod), checkLogExports(in.EnableCloudwatchLogsExports),
 		checkParameterGroup(aws.ToString(in.DBClusterParameterGroupName), "DBClusterParameterGroupNotFound"),
+		checkStorageType(in.StorageType), checkNetworkType(in.NetworkType), checkLifecycleSupport(in.EngineLifecycleSupport),
+		checkMonitoring(int(aws.ToInt32(in.MonitoringInterval)), aws.ToString(in.MonitoringRoleArn)),
+		checkInsights(in.PerformanceInsightsRetentionPeriod),
 	)
 	if err != nil {
 		return cluster, err
@@ -139,8 +127,13 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 			DeletionProtection: aws.ToBool(in.DeletionProtection), CopyTagsToSnapshot: aws.ToBool(in.CopyTagsToSnapshot),
 			CloudwatchLogExports: in.EnableCloudwatchLogsExports, NetworkType: "IPV4",
 			BackupRetentionPeriod: int(aws.ToInt32(in.BackupRetentionPeriod)), PreferredBackupWindow: backup, PreferredMaintenanceWindow: maintenance,
+			EngineLifecycleSupport: aws.ToString(in.EngineLifecycleSupport),
+			MonitoringInterval:     int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
 		},
 	}
+	spec := &cluster.Spec
+	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
+		c.insights(aws.ToBool(in.EnablePerformanceInsights), aws.ToString(in.PerformanceInsightsKMSKeyId), int(aws.ToInt32(in.PerformanceInsightsRetentionPeriod)))
 	cluster.Spec.BackupRetentionPeriod = max(1, cluster.Spec.BackupRetentionPeriod)
 	if sc := in.ServerlessV2ScalingConfiguration; sc != nil {
 		cluster.Spec.ServerlessV2, err = checkScaling(sc.MinCapacity, sc.MaxCapacity, sc.SecondsUntilAutoPause)
@@ -264,4 +257,3 @@ func (s *service) securityGroups(ctx context.Context, c scope, ids []string, vpc
 	}
 	return ids, checks, nil
 }
-

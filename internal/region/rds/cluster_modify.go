@@ -67,15 +67,17 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 
 // checkModifyCluster refuses what is wrong by itself or not there.
 func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
-	switch {
-	case in.NewDBClusterIdentifier != nil:
-		return awswire.InvalidParameterCombination("Renaming a DB cluster is not supported in this region yet.")
-	case aws.ToBool(in.ManageMasterUserPassword), aws.ToBool(in.RotateMasterUserPassword):
-		return awswire.InvalidParameterCombination("ManageMasterUserPassword is not supported in this region yet.")
-	case aws.ToBool(in.EnableIAMDatabaseAuthentication):
-		return awswire.InvalidParameterCombination("EnableIAMDatabaseAuthentication is not supported in this region yet.")
-	case aws.ToBool(in.EnableHttpEndpoint):
-		return awswire.InvalidParameterCombination("EnableHttpEndpoint is not supported in this region yet.")
+	if mode := aws.ToString(in.EngineMode); mode != "" && mode != "provisioned" {
+		return awswire.InvalidParameterValue("The engine mode %s that you specified is currently unavailable.", mode)
+	}
+	err := refuseOthers(in, "DBClusterIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "EngineMode", "EngineVersion", "EngineLifecycleSupport",
+		"MasterUserPassword", "Port", "VpcSecurityGroupIds", "NetworkType", "DBClusterParameterGroupName", "DBInstanceParameterGroupName",
+		"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot",
+		"CloudwatchLogsExportConfiguration", "BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",
+		"ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",
+		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod")
+	if err != nil {
+		return err
 	}
 	if in.MasterUserPassword != nil {
 		if err := checkPassword(*in.MasterUserPassword); err != nil {
@@ -83,7 +85,8 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 		}
 	}
 	return first(
-		checkPort(in.Port), checkRetention(in.BackupRetentionPeriod), checkStorageType(aws.ToString(in.StorageType)),
+		checkPort(in.Port), checkRetention(in.BackupRetentionPeriod), checkStorageType(in.StorageType),
+		checkNetworkType(in.NetworkType), checkLifecycleSupport(in.EngineLifecycleSupport), checkInsights(in.PerformanceInsightsRetentionPeriod),
 		checkParameterGroup(aws.ToString(in.DBClusterParameterGroupName), "DBClusterParameterGroupNotFound"),
 		checkParameterGroup(aws.ToString(in.DBInstanceParameterGroupName), "DBParameterGroupNotFound"),
 	)
@@ -96,6 +99,17 @@ func (s *service) modifyCluster(v *aurora.DBCluster, in *rds.ModifyDBClusterInpu
 	set(&spec.StorageType, in.StorageType)
 	setInt(&spec.BackupRetentionPeriod, in.BackupRetentionPeriod)
 	setInt(&spec.Port, in.Port)
+	set(&spec.EngineLifecycleSupport, in.EngineLifecycleSupport)
+	set(&spec.MonitoringRoleArn, in.MonitoringRoleArn)
+	setInt(&spec.MonitoringInterval, in.MonitoringInterval)
+	if err := checkMonitoring(spec.MonitoringInterval, spec.MonitoringRoleArn); err != nil {
+		return err
+	}
+	set(&spec.PerformanceInsightsEnabled, in.EnablePerformanceInsights)
+	set(&spec.PerformanceInsightsKMSKeyID, in.PerformanceInsightsKMSKeyId)
+	setInt(&spec.PerformanceInsightsRetention, in.PerformanceInsightsRetentionPeriod)
+	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
+		scope{v.Account, v.Region}.insights(spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention)
 	if groups != nil {
 		spec.VpcSecurityGroupIDs = groups
 	}
@@ -141,7 +155,7 @@ func (s *service) modifyVersion(v *aurora.DBCluster, in *rds.ModifyDBClusterInpu
 	if err != nil {
 		return err
 	}
-	if len(s.members(v.ResourceID)) == 0 {
+	if len(s.members()[v.ResourceID]) == 0 {
 		return awswire.BadRequestf("InvalidDBClusterStateFault", "Cannot modify engine version without a primary instance in DB cluster.")
 	}
 	if versionNumber(version) < versionNumber(v.Spec.EngineVersion) {

@@ -38,8 +38,9 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 		return nil, err
 	}
 	out := &rds.DescribeDBClustersOutput{Marker: marker}
+	members := s.members()
 	for _, cluster := range page {
-		out.DBClusters = append(out.DBClusters, *s.showCluster(c, cluster))
+		out.DBClusters = append(out.DBClusters, *c.showCluster(cluster, members[cluster.ResourceID]))
 	}
 	return out, nil
 }
@@ -80,12 +81,16 @@ func clusterStatus(v *aurora.DBCluster) string {
 }
 
 func (s *service) showCluster(c scope, v *aurora.DBCluster) *types.DBCluster {
+	return c.showCluster(v, s.members()[v.ResourceID])
+}
+
+func (c scope) showCluster(v *aurora.DBCluster, members []aurora.DBInstance) *types.DBCluster {
 	spec := &v.Spec
 	out := &types.DBCluster{
 		DBClusterArn: aws.String(c.arn("cluster", spec.Identifier)), DBClusterIdentifier: aws.String(spec.Identifier),
 		DbClusterResourceId: aws.String(v.ResourceID), Status: aws.String(clusterStatus(v)), ClusterCreateTime: aws.Time(v.CreateTime),
 		Engine: aws.String(spec.Engine), EngineMode: aws.String(spec.EngineMode), EngineVersion: aws.String(spec.EngineVersion),
-		EngineLifecycleSupport: aws.String("open-source-rds-extended-support"),
+		EngineLifecycleSupport: aws.String(lifecycleSupport),
 		MasterUsername:         aws.String(spec.MasterUsername), AllocatedStorage: aws.Int32(1),
 		AvailabilityZones: spec.AvailabilityZones, DBSubnetGroup: aws.String(spec.DBSubnetGroupName),
 		DBClusterParameterGroup: aws.String(spec.ParameterGroupName), NetworkType: aws.String(spec.NetworkType),
@@ -97,6 +102,15 @@ func (s *service) showCluster(c scope, v *aurora.DBCluster) *types.DBCluster {
 		AutoMinorVersionUpgrade: aws.Bool(true), ActivityStreamStatus: types.ActivityStreamStatusStopped,
 		HostedZoneId: aws.String(hostedZoneID), EnabledCloudwatchLogsExports: spec.CloudwatchLogExports, TagList: showTags(v.Tags),
 		DatabaseName: optional(spec.DatabaseName), KmsKeyId: optional(spec.KmsKeyID),
+		MonitoringInterval: aws.Int32(int32(spec.MonitoringInterval)), MonitoringRoleArn: optional(spec.MonitoringRoleArn),
+		PerformanceInsightsEnabled:  aws.Bool(spec.PerformanceInsightsEnabled),
+		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
+	}
+	if spec.PerformanceInsightsRetention > 0 {
+		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
+	}
+	if spec.EngineLifecycleSupport != "" {
+		out.EngineLifecycleSupport = aws.String(spec.EngineLifecycleSupport)
 	}
 	if spec.StorageType == "aurora-iopt1" {
 		out.StorageType = aws.String(spec.StorageType)
@@ -114,7 +128,7 @@ func (s *service) showCluster(c scope, v *aurora.DBCluster) *types.DBCluster {
 	for _, id := range spec.VpcSecurityGroupIDs {
 		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
 	}
-	for _, m := range s.members(v.ResourceID) {
+	for _, m := range members {
 		out.DBClusterMembers = append(out.DBClusterMembers, types.DBClusterMember{
 			DBInstanceIdentifier: aws.String(m.Spec.Identifier), IsClusterWriter: aws.Bool(m.ResourceID == v.Status.Writer),
 			DBClusterParameterGroupStatus: aws.String("in-sync"), PromotionTier: aws.Int32(int32(m.Spec.PromotionTier)),

@@ -22,10 +22,14 @@ func versionNumber(version string) int {
 	return n
 }
 
+func globalClusterNotFound(id string) error {
+	return awswire.Errorf(404, "GlobalClusterNotFoundFault", "Global cluster %s not found. There are no global clusters in this region yet.", id)
+}
+
 // DescribeGlobalClusters answers none: there are no global clusters here.
 func (s *service) DescribeGlobalClusters(_ context.Context, in *rds.DescribeGlobalClustersInput) (*rds.DescribeGlobalClustersOutput, error) {
 	if in.GlobalClusterIdentifier != nil {
-		return nil, awswire.Errorf(404, "GlobalClusterNotFoundFault", "Global cluster %s not found", *in.GlobalClusterIdentifier)
+		return nil, globalClusterNotFound(*in.GlobalClusterIdentifier)
 	}
 	return &rds.DescribeGlobalClustersOutput{}, nil
 }

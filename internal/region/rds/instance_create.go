@@ -24,7 +24,7 @@ const (
 // writer.
 func (s *service) CreateDBInstance(ctx context.Context, in *rds.CreateDBInstanceInput) (*rds.CreateDBInstanceOutput, error) {
 	c := scopeOf(ctx)
-	if err := refuseUnsupportedInstance(in); err != nil {
+	if err := refuseInstance(in); err != nil {
 		return nil, err
 	}
 	for {
@@ -74,51 +74,31 @@ func (s *service) refreshCluster(ctx context.Context, key string) error {
 	return s.clusters.WaitRevision(ctx, item.Revision)
 }
 
-func refuseUnsupportedInstance(in *rds.CreateDBInstanceInput) error {
-	switch {
-	case in.DBClusterIdentifier == nil:
-		return awswire.InvalidParameterCombination("This region has Aurora DB instances only: specify DBClusterIdentifier.")
-	case in.MasterUsername != nil || in.MasterUserPassword != nil:
-		return awswire.InvalidParameterCombination("The requested DB Instance will be a member of a DB Cluster. Set master user credentials for the DB Cluster.")
-	case in.DBName != nil:
-		return awswire.InvalidParameterCombination("The requested DB Instance will be a member of a DB Cluster. Set the database name for the DB Cluster.")
-	case aws.ToInt32(in.AllocatedStorage) > 1:
-		return awswire.InvalidParameterCombination("The requested DB Instance will be a member of a DB Cluster and its storage is managed by the cluster.")
-	case aws.ToBool(in.MultiAZ):
-		return awswire.InvalidParameterCombination("VPC Multi-AZ DB Instances are not available for engine: aurora-postgresql")
-	case in.Port != nil:
-		return awswire.InvalidParameterCombination("The requested DB Instance will be a member of a DB Cluster. Set the port for the DB Cluster.")
+// refuseInstance refuses what is not there, or what a DB instance of Aurora has
+// from its cluster.
+func refuseInstance(in *rds.CreateDBInstanceInput) error {
+	if aws.ToString(in.DBClusterIdentifier) == "" {
+		return awswire.InvalidParameterCombination("This region has DB instances of Aurora only: specify DBClusterIdentifier.")
+	}
+	parameter, asked := unavailable(in, "DBInstanceIdentifier", "DBClusterIdentifier", "DBInstanceClass", "Engine", "EngineVersion",
+		"AvailabilityZone", "DBSubnetGroupName", "DBParameterGroupName", "PromotionTier", "PubliclyAccessible", "AutoMinorVersionUpgrade",
+		"CopyTagsToSnapshot", "CACertificateIdentifier", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",
+		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",
+		"StorageType", "LicenseModel", "NetworkType", "Tags")
+	if asked {
+		return awswire.InvalidParameterCombination("The requested DB Instance will be a member of a DB Cluster. Set %s for the DB Cluster, if it has that parameter.", parameter)
 	}
 	return first(
 		checkEngine(aws.ToString(in.Engine)), checkTier(in.PromotionTier),
 		checkParameterGroup(aws.ToString(in.DBParameterGroupName), "DBParameterGroupNotFound"),
-		checkMonitoring(in.MonitoringInterval, in.MonitoringRoleArn), checkCA(in.CACertificateIdentifier),
-		checkInsights(in.PerformanceInsightsRetentionPeriod),
+		checkMonitoring(int(aws.ToInt32(in.MonitoringInterval)), aws.ToString(in.MonitoringRoleArn)), checkCA(in.CACertificateIdentifier),
+		checkInsights(in.PerformanceInsightsRetentionPeriod), checkStorageType(in.StorageType), checkNetworkType(in.NetworkType),
 	)
-}
-
-func checkMonitoring(interval *int32, role *string) error {
-	n := aws.ToInt32(interval)
-	if !slices.Contains([]int32{0, 1, 5, 10, 15, 30, 60}, n) {
-		return awswire.InvalidParameterValue("Invalid monitoring interval %d. Valid values: 0, 1, 5, 10, 15, 30, 60.", n)
-	}
-	if n > 0 && aws.ToString(role) == "" {
-		return awswire.InvalidParameterCombination("A MonitoringRoleARN value is required if you specify a MonitoringInterval value other than 0.")
-	}
-	return nil
 }
 
 func checkCA(id *string) error {
 	if id != nil && *id != caIdentifier {
 		return awswire.Errorf(404, "CertificateNotFound", "Certificate not found: %s. This region has %s.", *id, caIdentifier)
-	}
-	return nil
-}
-
-func checkInsights(days *int32) error {
-	n := aws.ToInt32(days)
-	if n != 0 && n != 7 && n != 731 && (n%31 != 0 || n > 713) {
-		return awswire.InvalidParameterValue("Invalid Performance Insights retention period %d: 7, 731, or a multiple of 31 days.", n)
 	}
 	return nil
 }
@@ -150,12 +130,12 @@ func newInstance(c scope, in *rds.CreateDBInstanceInput, cluster *aurora.DBClust
 	if g := aws.ToString(in.DBSubnetGroupName); g != "" && lower(g) != cluster.Spec.DBSubnetGroupName {
 		return none, awswire.InvalidParameterCombination("The DB subnet group of a DB instance is that of its DB cluster, %s.", cluster.Spec.DBSubnetGroupName)
 	}
-	maintenance := maintenanceBeside(cluster.Spec.PreferredBackupWindow)
-	if in.PreferredMaintenanceWindow != nil {
-		maintenance = lower(*in.PreferredMaintenanceWindow)
-		if err := first(checkMaintenanceWindow(maintenance)); err != nil {
-			return none, err
-		}
+	if err := checkInstanceBackupWindow(in.PreferredBackupWindow, cluster); err != nil {
+		return none, err
+	}
+	_, maintenance, err := windows(&cluster.Spec.PreferredBackupWindow, in.PreferredMaintenanceWindow)
+	if err != nil {
+		return none, err
 	}
 	tier := 1
 	setInt(&tier, in.PromotionTier)
@@ -167,22 +147,24 @@ func newInstance(c scope, in *rds.CreateDBInstanceInput, cluster *aurora.DBClust
 			AutoMinorVersionUpgrade: in.AutoMinorVersionUpgrade == nil || *in.AutoMinorVersionUpgrade,
 			CopyTagsToSnapshot:      aws.ToBool(in.CopyTagsToSnapshot), ParameterGroupName: defaultParameterGroup, CACertificateIdentifier: caIdentifier,
 			MonitoringInterval: int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
-			PerformanceInsightsEnabled: aws.ToBool(in.EnablePerformanceInsights), PerformanceInsightsKMSKeyID: aws.ToString(in.PerformanceInsightsKMSKeyId),
-			PerformanceInsightsRetention: int(aws.ToInt32(in.PerformanceInsightsRetentionPeriod)),
-			PreferredBackupWindow:        cluster.Spec.PreferredBackupWindow, PreferredMaintenanceWindow: maintenance,
+			PreferredBackupWindow: cluster.Spec.PreferredBackupWindow, PreferredMaintenanceWindow: maintenance,
 		},
 	}
-	if instance.Spec.PerformanceInsightsEnabled {
-		instance.Spec.PerformanceInsightsKMSKeyID = c.kmsKey(instance.Spec.PerformanceInsightsKMSKeyID)
-		if instance.Spec.PerformanceInsightsRetention == 0 {
-			instance.Spec.PerformanceInsightsRetention = 7
-		}
-	}
+	spec := &instance.Spec
+	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
+		c.insights(aws.ToBool(in.EnablePerformanceInsights), aws.ToString(in.PerformanceInsightsKMSKeyId), int(aws.ToInt32(in.PerformanceInsightsRetentionPeriod)))
 	return instance, nil
 }
 
+func checkInstanceBackupWindow(given *string, cluster *aurora.DBCluster) error {
+	if w := aws.ToString(given); w != "" && w != cluster.Spec.PreferredBackupWindow {
+		return awswire.InvalidParameterCombination("The backup window of a DB instance is that of its DB cluster, %s.", cluster.Spec.PreferredBackupWindow)
+	}
+	return nil
+}
+
 func (s *service) checkQuota(c scope, clusterID string) error {
-	if len(s.members(clusterID)) >= maxMembers {
+	if len(s.members()[clusterID]) >= maxMembers {
 		return awswire.BadRequestf("InstanceQuotaExceeded", "A DB cluster has at most %d DB instances.", maxMembers)
 	}
 	n := 0

@@ -34,6 +34,9 @@ func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstance
 		}
 		before := v.Spec
 		modifyInstance(c, &v.Spec, in)
+		if err := checkMonitoring(v.Spec.MonitoringInterval, v.Spec.MonitoringRoleArn); err != nil {
+			return err
+		}
 		if reflect.DeepEqual(before, v.Spec) {
 			return state.ErrUnchanged
 		}
@@ -50,12 +53,14 @@ func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstance
 }
 
 func checkModifyInstance(in *rds.ModifyDBInstanceInput, cluster *aurora.DBCluster) error {
+	parameter, asked := unavailable(in, "DBInstanceIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "CertificateRotationRestart",
+		"DBInstanceClass", "EngineVersion", "DBParameterGroupName", "PromotionTier", "PubliclyAccessible", "AutoMinorVersionUpgrade",
+		"CopyTagsToSnapshot", "CACertificateIdentifier", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",
+		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow")
 	switch {
-	case in.NewDBInstanceIdentifier != nil:
-		return awswire.InvalidParameterCombination("Renaming a DB instance is not supported in this region yet.")
-	case in.MasterUserPassword != nil, in.BackupRetentionPeriod != nil, in.DBPortNumber != nil, in.AllocatedStorage != nil:
-		return awswire.InvalidParameterCombination("The DB instance is a member of a DB cluster: modify the DB cluster for its password, backups, port and storage.")
-	case in.EngineVersion != nil && *in.EngineVersion != cluster.Spec.EngineVersion:
+	case asked:
+		return awswire.InvalidParameterCombination("The DB Instance is a member of a DB Cluster. Modify %s of the DB Cluster, if it has that parameter.", parameter)
+	case in.EngineVersion != nil && *in.EngineVersion != "15" && *in.EngineVersion != cluster.Spec.EngineVersion:
 		return awswire.InvalidParameterCombination("The engine version of a DB instance is that of its DB cluster, %s.", cluster.Spec.EngineVersion)
 	}
 	if in.DBInstanceClass != nil {
@@ -64,17 +69,13 @@ func checkModifyInstance(in *rds.ModifyDBInstanceInput, cluster *aurora.DBCluste
 		}
 	}
 	if in.PreferredMaintenanceWindow != nil {
-		if err := checkMaintenanceWindow(lower(*in.PreferredMaintenanceWindow)); err != nil {
-			return err
-		}
-	}
-	if in.MonitoringInterval != nil {
-		if err := checkMonitoring(in.MonitoringInterval, in.MonitoringRoleArn); err != nil {
+		if _, _, err := windows(&cluster.Spec.PreferredBackupWindow, in.PreferredMaintenanceWindow); err != nil {
 			return err
 		}
 	}
 	return first(
-		checkTier(in.PromotionTier), checkCA(in.CACertificateIdentifier), checkInsights(in.PerformanceInsightsRetentionPeriod),
+		checkInstanceBackupWindow(in.PreferredBackupWindow, cluster), checkTier(in.PromotionTier), checkCA(in.CACertificateIdentifier),
+		checkInsights(in.PerformanceInsightsRetentionPeriod),
 		checkParameterGroup(aws.ToString(in.DBParameterGroupName), "DBParameterGroupNotFound"),
 	)
 }
@@ -92,13 +93,9 @@ func modifyInstance(c scope, spec *aurora.DBInstanceSpec, in *rds.ModifyDBInstan
 	if in.PreferredMaintenanceWindow != nil {
 		spec.PreferredMaintenanceWindow = lower(*in.PreferredMaintenanceWindow)
 	}
-	if spec.PerformanceInsightsEnabled {
-		set(&spec.PerformanceInsightsKMSKeyID, in.PerformanceInsightsKMSKeyId)
-		spec.PerformanceInsightsKMSKeyID = c.kmsKey(spec.PerformanceInsightsKMSKeyID)
-		if spec.PerformanceInsightsRetention == 0 {
-			spec.PerformanceInsightsRetention = 7
-		}
-	}
+	set(&spec.PerformanceInsightsKMSKeyID, in.PerformanceInsightsKMSKeyId)
+	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
+		c.insights(spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention)
 }
 
 // RebootDBInstance restarts an instance's server.

@@ -77,6 +77,8 @@ func instanceStatus(v *aurora.DBInstance) string {
 		return aurora.InstanceStatusDeleting
 	case v.Status.Status == "":
 		return aurora.InstanceStatusCreating
+	case v.Status.Status == aurora.InstanceStatusAvailable && v.Spec.RestartGeneration != v.Server.RestartGeneration:
+		return aurora.InstanceStatusRebooting
 	case v.Status.Status == aurora.InstanceStatusAvailable && v.Status.ObservedGeneration != v.Generation:
 		return aurora.InstanceStatusModifying
 	}
@@ -125,6 +127,7 @@ func applyStatus(v *aurora.DBInstance) string {
 func (s *service) showFromCluster(c scope, out *types.DBInstance, cluster *aurora.DBCluster) {
 	spec := &cluster.Spec
 	out.EngineVersion = aws.String(spec.EngineVersion)
+	out.PreferredBackupWindow = aws.String(spec.PreferredBackupWindow)
 	out.MasterUsername = aws.String(spec.MasterUsername)
 	out.DBName = optional(spec.DatabaseName)
 	out.StorageEncrypted, out.KmsKeyId = aws.Bool(spec.StorageEncrypted), optional(spec.KmsKeyID)

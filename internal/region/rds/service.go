@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
@@ -119,13 +120,16 @@ func (s *service) instance(c scope, given string) (state.Item[aurora.DBInstance]
 	return state.Item[aurora.DBInstance]{}, instanceNotFound(given)
 }
 
-// members are the instances of a cluster, in the order of their creation.
-func (s *service) members(clusterID string) []aurora.DBInstance {
-	var members []aurora.DBInstance
+// members are the instances of every cluster by its resource id, in the order of
+// their creation.
+func (s *service) members() map[string][]aurora.DBInstance {
+	members := map[string][]aurora.DBInstance{}
 	for _, item := range s.instances.All() {
-		if item.Value.Spec.ClusterResourceID == clusterID {
-			members = append(members, item.Value)
-		}
+		id := item.Value.Spec.ClusterResourceID
+		members[id] = append(members[id], item.Value)
+	}
+	for _, of := range members {
+		slices.SortFunc(of, func(a, b aurora.DBInstance) int { return a.CreateTime.Compare(b.CreateTime) })
 	}
 	return members
 }

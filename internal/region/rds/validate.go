@@ -58,7 +58,7 @@ var (
 // reserved are words that PostgreSQL does not take as a name without quotes.
 var reserved = []string{"admin", "all", "and", "any", "array", "as", "asc", "authorization", "both", "case", "cast", "check", "column",
 	"create", "current_user", "default", "desc", "distinct", "do", "else", "end", "except", "false", "for", "from", "grant", "group",
-	"having", "in", "into", "limit", "not", "null", "on", "or", "order", "primary", "public", "references", "select", "session_user",
+	"having", "in", "into", "limit", "none", "not", "null", "on", "or", "order", "primary", "public", "references", "select", "session_user",
 	"table", "then", "to", "true", "union", "unique", "user", "using", "when", "where", "with"}
 
 func checkUsername(name string) error {
