@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,10 +280,15 @@ func (w *world) psql(dsn, script string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// freeAddress is an address of this test process with a port that is free.
+// addresses counts those given to tests, so that none is given twice.
+var addresses atomic.Uint32
+
+// freeAddress is an address of its own, in a network of this test process, with
+// a port that is free.
 func freeAddress(t *testing.T) aurora.Address {
 	t.Helper()
-	host := fmt.Sprintf("127.99.%d.%d", os.Getpid()>>8&255, os.Getpid()&255)
+	n := addresses.Add(1)
+	host := fmt.Sprintf("127.%d.%d.%d", 100+os.Getpid()%100, n>>8&255, n&255)
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
