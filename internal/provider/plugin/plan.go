@@ -47,6 +47,9 @@ func (p *planner) attribute(path string, a *tfprotov5.SchemaAttribute, config, p
 		if a.Type.Is(tftypes.Set{}) && slices.ContainsFunc(list(config), isUnknown) {
 			return Unknown{}
 		}
+		if a.Type.Is(tftypes.Set{}) && !a.Computed && !exists && blank(config) {
+			return nil
+		}
 		if exists && blank(prior) && blank(config) {
 			return prior
 		}
