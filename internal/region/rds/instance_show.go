@@ -112,6 +112,7 @@ func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance 
 	}
 	if item, ok := s.clusters.Get(spec.ClusterResourceID); ok {
 		s.showFromCluster(c, out, &item.Value)
+		out.StatusInfos = serverInfos(v, &item.Value)
 	}
 	return out
 }
