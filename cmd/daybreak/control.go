@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
@@ -39,8 +38,7 @@ const (
 
 // runControl serves the AWS API and the platform's API, and runs the controllers.
 func runControl(ctx context.Context, in installation) error {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry(launch.Control)
 	keys, err := config.LoadCredentials(in.Layout)
 	if err != nil {
 		return err
@@ -133,7 +131,7 @@ func servePlatform(ctx context.Context, in installation, keys config.Credentials
 	}
 	return serve(ctx, in.config.PlatformAddr, api.New(api.Config{
 		Engine: engine, Token: keys.PlatformToken, Status: func() rest.Status { return status },
-		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Logger: in.logger, MaxArtifact: workflow.MaxArtifactBytes,
+		Metrics: promhttp.HandlerFor(allMetrics(in, registry), promhttp.HandlerOpts{}), Logger: in.logger, MaxArtifact: workflow.MaxArtifactBytes,
 	}))
 }
 
@@ -146,6 +144,10 @@ func serve(ctx context.Context, addr string, handler http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", addr, err)
 	}
+	return serveListener(ctx, listener, handler)
+}
+
+func serveListener(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	stopped := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)

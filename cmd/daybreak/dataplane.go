@@ -6,12 +6,15 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/dataplane/endpoint"
 	"github.com/daybreakdb/daybreak/internal/dataplane/node"
+	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/pki"
 )
 
 func runNode(ctx context.Context, in installation) error {
-	return node.Run(ctx, node.Config{Store: in.store, Layout: in.Layout, Keyring: in.keyring})
+	registry := newRegistry(launch.Node)
+	go exposeMetrics(ctx, in, launch.Node, registry)
+	return node.Run(ctx, node.Config{Store: in.store, Layout: in.Layout, Keyring: in.keyring, Metrics: registry})
 }
 
 func runEndpoint(ctx context.Context, in installation) error {
@@ -26,5 +29,7 @@ func runEndpoint(ctx context.Context, in installation) error {
 	if err != nil {
 		return err
 	}
-	return endpoint.Run(ctx, endpoint.Config{Store: in.store, PKI: ca, Logger: in.logger, LoopbackAs: loopbackAs})
+	registry := newRegistry(launch.Endpoint)
+	go exposeMetrics(ctx, in, launch.Endpoint, registry)
+	return endpoint.Run(ctx, endpoint.Config{Store: in.store, PKI: ca, Logger: in.logger, Registry: registry, LoopbackAs: loopbackAs})
 }

@@ -57,10 +57,17 @@ func (a *app) describeCommand() *cobra.Command {
 			if err != nil {
 				return explain(err)
 			}
-			if a.view.json {
-				return a.view.JSON(d)
+			instances, err := a.instances(cmd.Context(), d)
+			if err != nil {
+				return fmt.Errorf("ask the region for the DB instances: %w", err)
 			}
-			return a.showDeployment(cmd.Context(), client, d)
+			if a.view.json {
+				return a.view.JSON(struct {
+					rest.Deployment
+					Instances []instance `json:"instances,omitempty"`
+				}{d, instances})
+			}
+			return a.showDeployment(cmd.Context(), client, d, instances)
 		},
 	}
 	cmd.Flags().BoolVar(&showSecrets, "show-secrets", false, "show sensitive values")
@@ -79,17 +86,33 @@ func (a *app) endpointsCommand() *cobra.Command {
 			if err != nil {
 				return explain(err)
 			}
-			if a.view.json {
-				return a.view.JSON(d.Endpoints)
+			instances, err := a.instances(cmd.Context(), d)
+			if err != nil {
+				return fmt.Errorf("ask the region for the DB instances: %w", err)
 			}
-			var rows [][]string
-			for _, name := range slices.Sorted(maps.Keys(d.Endpoints)) {
-				e := d.Endpoints[name]
-				rows = append(rows, []string{name, e.Host, strconv.Itoa(e.Port)})
-			}
-			return a.view.Table([]string{"ENDPOINT", "HOST", "PORT"}, rows)
+			return a.showEndpoints(d, published(instances))
 		},
 	}
+}
+
+// showEndpoints shows each endpoint's own address, and the one for other hosts
+// if there is one.
+func (a *app) showEndpoints(d rest.Deployment, published map[string]string) error {
+	type shown struct {
+		rest.Endpoint
+		Published string `json:"published,omitempty"`
+	}
+	all := map[string]shown{}
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(d.Endpoints)) {
+		e := shown{d.Endpoints[name], published[name]}
+		all[name] = e
+		rows = append(rows, []string{name, e.Host, strconv.Itoa(e.Port), e.Published})
+	}
+	if a.view.json {
+		return a.view.JSON(all)
+	}
+	return a.view.Table([]string{"ENDPOINT", "HOST", "PORT", "FOR OTHER HOSTS"}, rows)
 }
 
 func (a *app) logsCommand() *cobra.Command {

@@ -84,7 +84,7 @@ func providerText(d rest.Deployment) string {
 	return text
 }
 
-func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Deployment) error {
+func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Deployment, instances []instance) error {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return explain(err)
@@ -102,6 +102,16 @@ func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Dep
 	}
 	if err := a.view.Pairs(pairs); err != nil {
 		return err
+	}
+	if len(instances) > 0 {
+		var rows [][]string
+		for _, i := range instances {
+			rows = append(rows, []string{i.Identifier, i.Role, a.view.status(i.Status), i.Class, i.EngineVersion, i.Zone, i.Server})
+		}
+		a.view.Line("")
+		if err := a.view.Table([]string{"INSTANCE", "ROLE", "STATUS", "CLASS", "ENGINE", "ZONE", "REALLY"}, rows); err != nil {
+			return err
+		}
 	}
 	a.view.Line("")
 	if err := a.view.Table([]string{"PARAMETER", "VALUE"}, valueRows(d.Parameters)); err != nil {

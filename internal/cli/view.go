@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -40,22 +41,47 @@ func (v *view) JSON(value any) error {
 
 // Table writes rows under a heading, columns aligned.
 func (v *view) Table(heading []string, rows [][]string) error {
-	w := tabwriter.NewWriter(v.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(heading, "\t"))
-	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	return w.Flush()
+	return v.columns(append([][]string{heading}, rows...))
 }
 
 // Pairs writes names and values, one a line.
 func (v *view) Pairs(pairs [][2]string) error {
-	w := tabwriter.NewWriter(v.out, 0, 8, 2, ' ', 0)
-	for _, p := range pairs {
-		fmt.Fprintf(w, "%s\t%s\n", p[0], p[1])
+	rows := make([][]string, len(pairs))
+	for i, p := range pairs {
+		rows[i] = p[:]
 	}
-	return w.Flush()
+	return v.columns(rows)
 }
+
+// columns aligns cells by what is seen of them, without the codes of colours.
+func (v *view) columns(rows [][]string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], seen(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-seen(cell)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(v.out, b.String())
+	return err
+}
+
+var colorCode = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// seen is how many characters of a cell a terminal shows.
+func seen(cell string) int { return utf8.RuneCountInString(colorCode.ReplaceAllString(cell, "")) }
 
 // Line writes one line of the result.
 func (v *view) Line(format string, args ...any) { fmt.Fprintf(v.out, format+"\n", args...) }
