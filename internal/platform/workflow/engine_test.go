@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
 	"github.com/daybreakdb/daybreak/internal/blob"
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -123,10 +126,15 @@ output "secret" {
 
 func (f *fixture) upload(spec, stackText string) string {
 	f.t.Helper()
+	return f.pack(map[string]string{"spec.yaml": spec, "stack/tf/main.tf": stackText})
+}
+
+func (f *fixture) pack(files map[string]string) string {
+	f.t.Helper()
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
 	archive := tar.NewWriter(zip)
-	for name, text := range map[string]string{"spec.yaml": spec, "stack/tf/main.tf": stackText} {
+	for name, text := range files {
 		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}); err != nil {
 			f.t.Fatal(err)
 		}
@@ -357,5 +365,52 @@ func TestBadPlansAreRefusedBeforeAnythingIsStored(t *testing.T) {
 	}
 	if ds, err := f.engine.List(t.Context()); err != nil || len(ds) != 0 {
 		t.Errorf("deployments after refusals: %v, %v", ds, err)
+	}
+}
+
+// TestPlanWithoutAStackIsClonedAndPinned deploys from a git repository; a later
+// commit does not change the deployment.
+func TestPlanWithoutAStackIsClonedAndPinned(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	repo, err := git.PlainInitWithOptions(dir, &git.PlainInitOptions{InitOptions: git.InitOptions{DefaultBranch: "refs/heads/main"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := func(text string) string {
+		if err := os.MkdirAll(filepath.Join(dir, "tf"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "tf", "main.tf"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		tree, err := repo.Worktree()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tree.Add("tf/main.tf"); err != nil {
+			t.Fatal(err)
+		}
+		hash, err := tree.Commit("x", &git.CommitOptions{Author: &object.Signature{Name: "a", Email: "a@example.com", When: time.Now()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hash.String()
+	}
+	first := commit(stackText)
+	digest := f.pack(map[string]string{"spec.yaml": strings.Replace(specText, "https://example.com/x", "file://"+dir, 1)})
+	run, err := f.engine.Up(t.Context(), "test", rest.UpRequest{Artifact: digest, Parameters: map[string]any{"password": secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := f.await(run); d.Status != rest.StatusRunning || d.Plan.Commit != first {
+		t.Fatalf("%s at %s: %s", d.Status, d.Plan.Commit, d.Message)
+	}
+	commit(stackText + "\noutput \"new\" { value = 1 }\n")
+	if run, err = f.engine.Modify(t.Context(), "test", rest.ModifyRequest{Parameters: map[string]any{"size": 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if d := f.await(run); d.Outputs["new"] != nil || d.Plan.Commit != first {
+		t.Errorf("the deployment moved with its branch: %+v", d)
 	}
 }
