@@ -27,32 +27,18 @@ func (s *service) CreateDBInstance(ctx context.Context, in *rds.CreateDBInstance
 	if err := refuseInstance(in); err != nil {
 		return nil, err
 	}
+	cluster, err := s.cluster(c, aws.ToString(in.DBClusterIdentifier))
+	if err != nil {
+		return nil, err
+	}
 	for {
-		cluster, err := s.cluster(c, aws.ToString(in.DBClusterIdentifier))
-		if err != nil {
-			return nil, err
-		}
-		instance, err := newInstance(c, in, &cluster.Value)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.checkQuota(c, cluster.Key); err != nil {
-			return nil, err
-		}
-		// The cluster must not go meanwhile, or the instance would be left behind.
-		rev, err := state.DBInstances(s.store).Create(ctx, instance.ResourceID, instance,
-			c.name(state.KindDBInstance, instance.Spec.Identifier).Claim(instance.ResourceID),
-			state.DBClusters(s.store).CheckOp(cluster.Key, cluster.Revision))
-		if errors.Is(err, state.ErrExists) {
-			if _, lookup := s.store.Lookup(ctx, c.name(state.KindDBInstance, instance.Spec.Identifier)); lookup == nil {
-				return nil, awswire.BadRequestf("DBInstanceAlreadyExists", "DB instance already exists")
-			}
-			if err := s.refreshCluster(ctx, cluster.Key); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err != nil {
+		instance, rev, err := s.storeInstance(ctx, c, cluster.Key, in)
+		switch {
+		case errors.Is(err, state.ErrConflict):
+			continue // the cluster was changed meanwhile
+		case errors.Is(err, state.ErrNotFound):
+			return nil, clusterNotFound(aws.ToString(in.DBClusterIdentifier))
+		case err != nil:
 			return nil, err
 		}
 		if err := s.instances.WaitRevision(ctx, rev); err != nil {
@@ -62,16 +48,35 @@ func (s *service) CreateDBInstance(ctx context.Context, in *rds.CreateDBInstance
 	}
 }
 
-// refreshCluster waits until the mirror has the cluster as it is now.
-func (s *service) refreshCluster(ctx context.Context, key string) error {
-	item, err := state.DBClusters(s.store).Get(ctx, key)
-	if errors.Is(err, state.ErrNotFound) {
-		return nil
-	}
+// storeInstance stores a new instance together with its name. It writes the
+// cluster too, as it is: so the cluster does not go meanwhile, and two instances
+// that are made at once count each other.
+func (s *service) storeInstance(ctx context.Context, c scope, key string, in *rds.CreateDBInstanceInput) (aurora.DBInstance, int64, error) {
+	clusters, instances := state.DBClusters(s.store), state.DBInstances(s.store)
+	cluster, err := clusters.Get(ctx, key)
 	if err != nil {
-		return err
+		return aurora.DBInstance{}, 0, err
 	}
-	return s.clusters.WaitRevision(ctx, item.Revision)
+	instance, err := newInstance(c, in, &cluster.Value)
+	if err != nil {
+		return instance, 0, err
+	}
+	present, _, err := instances.List(ctx, "")
+	if err != nil {
+		return instance, 0, err
+	}
+	if err := c.checkQuota(present, key); err != nil {
+		return instance, 0, err
+	}
+	name := c.name(state.KindDBInstance, instance.Spec.Identifier)
+	rev, err := s.store.Commit(ctx, name.Claim(instance.ResourceID),
+		instances.PutOp(instance.ResourceID, instance, 0), clusters.PutOp(key, cluster.Value, cluster.Revision))
+	if errors.Is(err, state.ErrConflict) {
+		if _, lookup := s.store.Lookup(ctx, name); lookup == nil {
+			err = awswire.BadRequestf("DBInstanceAlreadyExists", "DB instance already exists: %s", instance.Spec.Identifier)
+		}
+	}
+	return instance, rev, err
 }
 
 // refuseInstance refuses what is not there, or what a DB instance of Aurora has
@@ -163,18 +168,21 @@ func checkInstanceBackupWindow(given *string, cluster *aurora.DBCluster) error {
 	return nil
 }
 
-func (s *service) checkQuota(c scope, clusterID string) error {
-	if len(s.members()[clusterID]) >= maxMembers {
-		return awswire.BadRequestf("InstanceQuotaExceeded", "A DB cluster has at most %d DB instances.", maxMembers)
-	}
-	n := 0
-	for _, item := range s.instances.All() {
+func (c scope) checkQuota(present []state.Item[aurora.DBInstance], clusterID string) error {
+	members, all := 0, 0
+	for _, item := range present {
+		if item.Value.Spec.ClusterResourceID == clusterID {
+			members++
+		}
 		if c.has(item.Value.Meta) {
-			n++
+			all++
 		}
 	}
-	if n >= maxInstances {
-		return awswire.BadRequestf("InstanceQuotaExceeded", "DB Instance quota exceeded: %d.", maxInstances)
+	if members >= maxMembers {
+		return awswire.BadRequestf("InstanceQuotaExceeded", "A DB cluster has at most %d DB instances: a writer and 15 readers.", maxMembers)
+	}
+	if all >= maxInstances {
+		return awswire.BadRequestf("InstanceQuotaExceeded", "DB Instance quota exceeded: %d in this account and region.", maxInstances)
 	}
 	return nil
 }
