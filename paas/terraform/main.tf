@@ -151,7 +151,7 @@ resource "aws_rds_cluster" "this" {
 }
 
 resource "aws_rds_cluster_instance" "writer" {
-  identifier         = "${local.name}-writer"
+  identifier         = "${local.name}-1"
   cluster_identifier = aws_rds_cluster.this.id
   instance_class     = var.instance_class
   engine             = aws_rds_cluster.this.engine
@@ -162,13 +162,13 @@ resource "aws_rds_cluster_instance" "writer" {
   promotion_tier          = 0
   apply_immediately       = var.apply_immediately
 
-  tags = merge(var.tags, { Name = "${local.name}-writer" })
+  tags = merge(var.tags, { Name = "${local.name}-1" })
 }
 
 resource "aws_rds_cluster_instance" "reader" {
   count = local.read_replica_count
 
-  identifier         = "${local.name}-reader-${count.index}"
+  identifier         = "${local.name}-${count.index + 2}"
   cluster_identifier = aws_rds_cluster.this.id
   instance_class     = var.instance_class
   engine             = aws_rds_cluster.this.engine
@@ -179,7 +179,7 @@ resource "aws_rds_cluster_instance" "reader" {
   promotion_tier          = 1
   apply_immediately       = var.apply_immediately
 
-  tags = merge(var.tags, { Name = "${local.name}-reader-${count.index}" })
+  tags = merge(var.tags, { Name = "${local.name}-${count.index + 2}" })
 }
 
 resource "aws_appautoscaling_target" "readers" {
