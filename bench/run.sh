@@ -3,4 +3,5 @@
 # Which: bench/run.sh [up|idle|describe|pgbench …]; all when none is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec "$(scripts/setup.sh go)" run ./bench "$@"
+go=$(scripts/setup.sh go)
+PATH=$(dirname "$go"):$PATH exec "$go" run ./bench "$@"
