@@ -11,16 +11,15 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
 )
 
-var identifierPattern = regexp.MustCompile(`^[a-z](-?[a-z0-9])*$`)
+var identifierPattern = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9])*$`)
 
 // checkIdentifier returns an identifier as it is stored, in lower case.
 func checkIdentifier(parameter, given string) (string, error) {
-	id := strings.ToLower(given)
-	if len(id) > 63 || !identifierPattern.MatchString(id) {
+	if len(given) > 63 || !identifierPattern.MatchString(given) {
 		return "", awswire.InvalidParameterValue("The parameter %s is not a valid identifier. Identifiers must begin with a letter; "+
 			"must contain only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens.", parameter)
 	}
-	return id, nil
+	return strings.ToLower(given), nil
 }
 
 const engine = "aurora-postgresql"
@@ -41,9 +40,7 @@ func checkVersion(given string) (string, error) {
 	if given == "" || given == "15" {
 		return defaultVersion, nil
 	}
-	major, minor, _ := strings.Cut(given, ".")
-	n, err := strconv.Atoi(minor)
-	if major != "15" || err != nil || !slices.Contains(minors, n) {
+	if !slices.ContainsFunc(minors, func(minor int) bool { return given == "15."+strconv.Itoa(minor) }) {
 		return "", awswire.InvalidParameterCombination("Cannot find version %s for aurora-postgresql", given)
 	}
 	return given, nil
