@@ -292,6 +292,23 @@ resource "terraform_data" "later" {
 	}
 }
 
+// TestPlanThatCannotBeInitializedCanBeRemoved: nothing was made, so nothing is
+// in the way.
+func TestPlanThatCannotBeInitializedCanBeRemoved(t *testing.T) {
+	f := newFixture(t)
+	d, err := f.up(strings.Replace(stackText, "terraform {", "terraform {\n  required_version = \"< 1.0\"\n", 1), nil)
+	if err != nil || d.Status != rest.StatusFailed {
+		t.Fatalf("%v, %s: %s", err, d.Status, d.Message)
+	}
+	run, err := f.engine.Down(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := f.await(run); d.Status != "gone" {
+		t.Errorf("after down: %s: %s", d.Status, d.Message)
+	}
+}
+
 // TestInterruptedRunIsTakenUpAgain stops the engine in each step of a run; the
 // next engine finishes it.
 func TestInterruptedRunIsTakenUpAgain(t *testing.T) {

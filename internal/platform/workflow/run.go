@@ -43,9 +43,13 @@ func (r *run) carryOut(ctx context.Context) error {
 	}
 	defer r.log.Close()
 	steps := []step{{"render", r.render}, {"init", r.init}}
-	if r.d.Run.Operation == OperationDown {
+	switch {
+	case r.d.Run.Operation == OperationDown && !r.madeAnything(ctx):
+		// Even a plan that cannot be initialized can be removed.
+		steps = nil
+	case r.d.Run.Operation == OperationDown:
 		steps = append(steps, step{"plan", r.planDestroy}, step{"destroy", r.apply})
-	} else {
+	default:
 		steps = append(steps, step{"validate", r.validate}, step{"plan", r.plan}, step{"apply", r.apply},
 			step{"outputs", r.outputs}, step{"endpoints", r.endpoints})
 	}
@@ -56,6 +60,12 @@ func (r *run) carryOut(ctx context.Context) error {
 		}
 	}
 	return r.finish(ctx, err)
+}
+
+// madeAnything reports whether an apply was ever begun.
+func (r *run) madeAnything(ctx context.Context) bool {
+	kept, err := r.engine.lastState(ctx, r.d.ID)
+	return r.d.Unsure || kept != nil || err != nil
 }
 
 // begin opens the log and clears the steps of an interrupted attempt.
