@@ -22,46 +22,44 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 	if err := checkFinalSnapshot(in); err != nil {
 		return nil, err
 	}
-	for {
-		shown, err := s.deleteCluster(ctx, c, item.Key)
-		if errors.Is(err, state.ErrConflict) {
-			continue // an instance came or went
-		}
-		if errors.Is(err, state.ErrNotFound) {
-			return nil, clusterNotFound(aws.ToString(in.DBClusterIdentifier))
-		}
-		if err != nil {
-			return nil, err
-		}
-		return &rds.DeleteDBClusterOutput{DBCluster: s.showCluster(c, &shown)}, nil
-	}
-}
-
-// deleteCluster checks the rules and stores the request in one transaction.
-func (s *service) deleteCluster(ctx context.Context, c scope, key string) (aurora.DBCluster, error) {
-	instances, revision, err := state.DBInstances(s.store).List(ctx, "")
-	if err != nil {
-		return aurora.DBCluster{}, err
-	}
 	var before aurora.DBCluster
-	_, err = s.updateCluster(ctx, key, func(v *aurora.DBCluster) error {
-		if v.DeleteRequested {
-			return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is already being deleted.", v.Spec.Identifier)
-		}
-		if v.Spec.DeletionProtection {
-			return awswire.InvalidParameterCombination("Cannot delete protected Cluster, please disable deletion protection and try again.")
-		}
-		for _, i := range instances {
-			if i.Value.Spec.ClusterResourceID == v.ResourceID && !i.Value.DeleteRequested {
-				return awswire.BadRequestf("InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
-			}
+	_, err = s.updateCluster(ctx, item.Key, func(v *aurora.DBCluster) error {
+		if err := s.checkDelete(ctx, v); err != nil {
+			return err
 		}
 		before = *v
 		v.DeleteRequested = true
 		v.Generation++
 		return nil
-	}, state.DBInstances(s.store).UnchangedOp(revision))
-	return before, err
+	})
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, clusterNotFound(aws.ToString(in.DBClusterIdentifier))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &rds.DeleteDBClusterOutput{DBCluster: s.showCluster(c, &before)}, nil
+}
+
+// checkDelete refuses to delete what is in use. An instance that is made meanwhile
+// writes the cluster, so that the check is made again.
+func (s *service) checkDelete(ctx context.Context, v *aurora.DBCluster) error {
+	if v.DeleteRequested {
+		return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is already being deleted.", v.Spec.Identifier)
+	}
+	if v.Spec.DeletionProtection {
+		return awswire.InvalidParameterCombination("Cannot delete protected Cluster, please disable deletion protection and try again.")
+	}
+	instances, _, err := state.DBInstances(s.store).List(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, item := range instances {
+		if item.Value.Spec.ClusterResourceID == v.ResourceID && !item.Value.DeleteRequested {
+			return awswire.BadRequestf("InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+		}
+	}
+	return nil
 }
 
 func checkFinalSnapshot(in *rds.DeleteDBClusterInput) error {

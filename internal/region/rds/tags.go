@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -21,7 +22,7 @@ func checkTags(given []types.Tag) ([]aurora.Tag, error) {
 	for _, t := range given {
 		key, value := aws.ToString(t.Key), aws.ToString(t.Value)
 		switch {
-		case key == "" || len(key) > 128 || len(value) > 256:
+		case key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256:
 			return nil, awswire.InvalidParameterValue("A tag's key has 1 to 128 characters and its value at most 256.")
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return nil, awswire.InvalidParameterValue("The tag key %s is not valid: the prefix aws: is reserved.", key)
