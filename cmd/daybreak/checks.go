@@ -20,7 +20,7 @@ import (
 // promise here.
 func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
 	return []cli.Check{
-		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPort(), checkUser(),
+		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPath(l), checkPort(), checkUser(),
 		{Name: "encryption at rest", Detail: "data directories are not encrypted, also when a stack asks for storage_encrypted",
 			Hint: "Put the data directory on an encrypted disk."},
 		{Name: "copies", Detail: "all copies are on this machine: the death of any process loses nothing, the loss of its disk loses everything",
@@ -70,6 +70,28 @@ func checkDisk(l layout.Layout) cli.Check {
 		check.Hint = fmt.Sprintf("Free some space: a start needs %d MiB.", config.MinFreeBytes>>20)
 		return check
 	}
+}
+
+// checkPath finds folders above the data directory that the clusters' user ids
+// cannot pass. An ordinary user's servers run as that user, who can.
+func checkPath(l layout.Layout) cli.Check {
+	check := cli.Check{Name: "data directory", Needed: true, OK: true, Detail: l.Root}
+	if os.Geteuid() != 0 {
+		return check
+	}
+	for dir := filepath.Dir(l.Root); dir != "/"; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			check.OK = false
+			check.Detail = fmt.Sprintf("%s cannot be passed by other users, and every cluster's servers run under a user id of their own", dir)
+			check.Hint = "Choose another data directory (DAYBREAK_DATA_DIR), or allow it: chmod o+x " + dir
+			return check
+		}
+	}
+	return check
 }
 
 // checkPort says whether clusters get Aurora's port.
