@@ -78,8 +78,11 @@ func (a *app) up(cmd *cobra.Command, path string, f upFlags) error {
 	if err != nil {
 		return explain(err)
 	}
-	if src.Origin != "" {
+	switch {
+	case src.Origin != "":
 		a.view.Note("Source: %s", src.Origin)
+	case src.Root == "" && len(stacks) > 0:
+		a.view.Note("Source: no folder above %s has the stack /%s; the server fetches it from the plan's repository.", src.SpecPath, stacks[0])
 	}
 	run, err := client.Up(ctx, f.name, rest.UpRequest{
 		Artifact: artifact.Digest, Parameters: params, Target: f.target, Provider: f.provider,
