@@ -3,7 +3,6 @@ package rds
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
-	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
@@ -74,26 +72,21 @@ func refuseCluster(in *rds.CreateDBClusterInput) error {
 		"EnablePerformanceInsights", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "Tags", "PreSignedUrl")
 }
 
-// newCluster checks everything that can be checked by the request alone.
-func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error) {
-	var cluster aurora.DBCluster
-	id, err := checkIdentifier("DBClusterIdentifier", aws.ToString(in.DBClusterIdentifier))
-	if err != nil {
-		return cluster, err
-	}
-	version, err := checkVersion(aws.ToString(in.EngineVersion))
-	if err != nil {
-		return cluster, err
-	}
-	tags, err := checkTags(in.Tags)
-	if err != nil {
-		return cluster, err
-	}
+// checkCluster checks everything that can be checked by the request alone.
+func checkCluster(in *rds.CreateDBClusterInput) error {
 	user, password := aws.ToString(in.MasterUsername), aws.ToString(in.MasterUserPassword)
 	if user == "" || password == "" {
-		return cluster, awswire.InvalidParameterCombination("The parameters MasterUsername and MasterUserPassword must be provided for a new DB cluster.")
+		return awswire.InvalidParameterCombination("The parameters MasterUsername and MasterUserPassword must be provided for a new DB cluster.")
 	}
-	err = first(
+	if in.DatabaseName != nil {
+		if err := checkDatabase(*in.DatabaseName); err != nil {
+			return err
+		}
+	}
+	if aws.ToString(in.KmsKeyId) != "" && !aws.ToBool(in.StorageEncrypted) {
+		return awswire.InvalidParameterCombination("KmsKeyId needs StorageEncrypted.")
+	}
+	return first(
 		checkEngine(aws.ToString(in.Engine)), checkUsername(user), checkPassword(password), checkPort(in.Port),
 		checkRetention(in.BackupRetentionPeriod), checkLogExports(in.EnableCloudwatchLogsExports),
 		checkParameterGroup(aws.ToString(in.DBClusterParameterGroupName), "DBClusterParameterGroupNotFound"),
@@ -101,49 +94,52 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 		checkMonitoring(int(aws.ToInt32(in.MonitoringInterval)), aws.ToString(in.MonitoringRoleArn)),
 		checkInsights(in.PerformanceInsightsRetentionPeriod),
 	)
+}
+
+// newCluster is the cluster that a request describes, without what it takes from
+// other resources.
+func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error) {
+	id, err := checkIdentifier("DBClusterIdentifier", aws.ToString(in.DBClusterIdentifier))
 	if err != nil {
-		return cluster, err
+		return aurora.DBCluster{}, err
 	}
-	if in.DatabaseName != nil {
-		if err := checkDatabase(*in.DatabaseName); err != nil {
-			return cluster, err
-		}
-	}
-	backup, maintenance, err := windows(in.PreferredBackupWindow, in.PreferredMaintenanceWindow)
+	tags, err := checkTags(in.Tags)
 	if err != nil {
-		return cluster, err
+		return aurora.DBCluster{}, err
 	}
-	verifier, err := newVerifier(password)
-	if err != nil {
-		return cluster, err
+	if err := checkCluster(in); err != nil {
+		return aurora.DBCluster{}, err
 	}
-	cluster = aurora.DBCluster{
-		Meta: aurora.Meta{ResourceID: newResourceID("cluster"), Account: c.account, Region: c.region, Generation: 1, CreateTime: time.Now().UTC(), Tags: tags},
-		Spec: aurora.DBClusterSpec{
-			Identifier: id, Engine: engine, EngineMode: "provisioned", EngineVersion: version,
-			DatabaseName: aws.ToString(in.DatabaseName), MasterUsername: user, MasterUserVerifier: verifier, MasterPasswordGeneration: 1,
-			Port: int(aws.ToInt32(in.Port)), ParameterGroupName: defaultParameterGroup,
-			StorageEncrypted: aws.ToBool(in.StorageEncrypted), StorageType: aws.ToString(in.StorageType),
-			DeletionProtection: aws.ToBool(in.DeletionProtection), CopyTagsToSnapshot: aws.ToBool(in.CopyTagsToSnapshot),
-			CloudwatchLogExports: in.EnableCloudwatchLogsExports, NetworkType: "IPV4",
-			BackupRetentionPeriod: int(aws.ToInt32(in.BackupRetentionPeriod)), PreferredBackupWindow: backup, PreferredMaintenanceWindow: maintenance,
-			EngineLifecycleSupport: aws.ToString(in.EngineLifecycleSupport),
-			MonitoringInterval:     int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
-		},
+	spec := aurora.DBClusterSpec{
+		Identifier: id, Engine: engine, EngineMode: "provisioned", DatabaseName: aws.ToString(in.DatabaseName),
+		MasterUsername: aws.ToString(in.MasterUsername), MasterPasswordGeneration: 1,
+		Port: int(aws.ToInt32(in.Port)), ParameterGroupName: defaultParameterGroup,
+		StorageEncrypted: aws.ToBool(in.StorageEncrypted), StorageType: aws.ToString(in.StorageType),
+		DeletionProtection: aws.ToBool(in.DeletionProtection), CopyTagsToSnapshot: aws.ToBool(in.CopyTagsToSnapshot),
+		CloudwatchLogExports: in.EnableCloudwatchLogsExports, NetworkType: "IPV4",
+		BackupRetentionPeriod:  max(1, int(aws.ToInt32(in.BackupRetentionPeriod))),
+		EngineLifecycleSupport: aws.ToString(in.EngineLifecycleSupport),
+		MonitoringInterval:     int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
 	}
-	spec := &cluster.Spec
 	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
 		c.insights(aws.ToBool(in.EnablePerformanceInsights), aws.ToString(in.PerformanceInsightsKMSKeyId), int(aws.ToInt32(in.PerformanceInsightsRetentionPeriod)))
-	cluster.Spec.BackupRetentionPeriod = max(1, cluster.Spec.BackupRetentionPeriod)
+	if spec.StorageEncrypted {
+		spec.KmsKeyID = c.kmsKey(aws.ToString(in.KmsKeyId))
+	}
+	if spec.EngineVersion, err = checkVersion(aws.ToString(in.EngineVersion)); err != nil {
+		return aurora.DBCluster{}, err
+	}
+	if spec.PreferredBackupWindow, spec.PreferredMaintenanceWindow, err = windows(in.PreferredBackupWindow, in.PreferredMaintenanceWindow); err != nil {
+		return aurora.DBCluster{}, err
+	}
 	if sc := in.ServerlessV2ScalingConfiguration; sc != nil {
-		cluster.Spec.ServerlessV2, err = checkScaling(sc.MinCapacity, sc.MaxCapacity, sc.SecondsUntilAutoPause)
+		if spec.ServerlessV2, err = checkScaling(sc.MinCapacity, sc.MaxCapacity, sc.SecondsUntilAutoPause); err != nil {
+			return aurora.DBCluster{}, err
+		}
 	}
-	if cluster.Spec.StorageEncrypted {
-		cluster.Spec.KmsKeyID = c.kmsKey(aws.ToString(in.KmsKeyId))
-	} else if in.KmsKeyId != nil {
-		return cluster, awswire.InvalidParameterCombination("KmsKeyId needs StorageEncrypted.")
-	}
-	return cluster, err
+	spec.MasterUserVerifier, err = newVerifier(aws.ToString(in.MasterUserPassword))
+	meta := aurora.Meta{ResourceID: newResourceID("cluster"), Account: c.account, Region: c.region, Generation: 1, CreateTime: time.Now().UTC(), Tags: tags}
+	return aurora.DBCluster{Meta: meta, Spec: spec}, err
 }
 
 func first(errs ...error) error {
@@ -162,98 +158,4 @@ func checkParameterGroup(name, code string) error {
 		return awswire.Errorf(404, code, "DB parameter group %s does not exist; this region has %s.", name, defaultParameterGroup)
 	}
 	return nil
-}
-
-// windows are those asked for, or defaults that do not overlap them.
-func windows(backup, maintenance *string) (string, string, error) {
-	b, m := aws.ToString(backup), aws.ToString(maintenance)
-	if b == "" {
-		b = defaultBackupWindow
-	}
-	if err := checkBackupWindow(b); err != nil {
-		return "", "", err
-	}
-	if m == "" {
-		m = maintenanceBeside(b)
-	}
-	m = lower(m)
-	if err := checkMaintenanceWindow(m); err != nil {
-		return "", "", err
-	}
-	if backup == nil && checkWindows(b, m) != nil {
-		for _, other := range []string{"09:00-09:30", "13:00-13:30", "21:00-21:30", "01:00-01:30"} {
-			if checkWindows(other, m) == nil {
-				b = other
-				break
-			}
-		}
-	}
-	return b, m, checkWindows(b, m)
-}
-
-// place checks and sets what a cluster takes from other resources, and returns
-// the conditions under which that stays true.
-func (s *service) place(ctx context.Context, c scope, cluster *aurora.DBCluster, in *rds.CreateDBClusterInput) ([]state.Op, error) {
-	spec := &cluster.Spec
-	spec.DBSubnetGroupName = defaultSubnetGroup
-	if in.DBSubnetGroupName != nil {
-		spec.DBSubnetGroupName = lower(*in.DBSubnetGroupName)
-	}
-	group, err := s.subnetGroup(c, spec.DBSubnetGroupName)
-	if err != nil {
-		return nil, err
-	}
-	var checks []state.Op
-	if item, ok := s.subnetGroups.Get(group.key()); ok {
-		checks = append(checks, subnetGroupTable(s.store).CheckOp(item.Key, item.Revision))
-	}
-	spec.VpcID = group.VpcID
-	zones, err := zonesFor(c, in.AvailabilityZones)
-	if err != nil {
-		return nil, err
-	}
-	spec.AvailabilityZones = zones
-	groups, groupChecks, err := s.securityGroups(ctx, c, in.VpcSecurityGroupIds, group.VpcID)
-	spec.VpcSecurityGroupIDs = groups
-	return append(checks, groupChecks...), err
-}
-
-func zonesFor(c scope, asked []string) ([]string, error) {
-	var all []string
-	for _, z := range ec2.Zones(c.region) {
-		all = append(all, z.Name)
-	}
-	for _, z := range asked {
-		if !slices.Contains(all, z) {
-			return nil, awswire.BadRequestf("InvalidVPCNetworkStateFault", "Availability zone %s is not in this region.", z)
-		}
-	}
-	return all, nil
-}
-
-// securityGroups checks security groups, the VPC's default one if none are
-// given.
-func (s *service) securityGroups(ctx context.Context, c scope, ids []string, vpc string) ([]string, []state.Op, error) {
-	if err := ec2.EnsureDefaults(ctx, s.store, c.account, c.region); err != nil {
-		return nil, nil, err
-	}
-	if len(ids) == 0 {
-		ids = []string{ec2.DefaultNetwork(c.account, c.region).DefaultSecurityGroupID}
-	}
-	table := state.SecurityGroups(s.store)
-	var checks []state.Op
-	for _, id := range ids {
-		item, err := table.Get(ctx, id)
-		if errors.Is(err, state.ErrNotFound) || (err == nil && (item.Value.Account != c.account || item.Value.Region != c.region)) {
-			return nil, nil, awswire.InvalidParameterValue("Invalid security group , groupId= %s, groupName=.", id)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if item.Value.VpcID != vpc {
-			return nil, nil, awswire.BadRequestf("InvalidVPCNetworkStateFault", "The security group %s is not in the VPC of the DB subnet group.", id)
-		}
-		checks = append(checks, table.CheckOp(id, item.Revision))
-	}
-	return ids, checks, nil
 }
