@@ -1,50 +1,65 @@
 package aurora
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
 const gib = int64(1) << 30
 
+// classSizes are the sizes that each family of Aurora PostgreSQL 15's DB instance
+// classes has: "DB instance classes for Amazon Aurora" of its User Guide.
+func classSizes(family string) string {
+	switch family {
+	case "t3", "t4g":
+		return "medium large"
+	case "r5":
+		return "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"
+	case "r6g", "r7g", "x2g":
+		return "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+	case "r6gd":
+		return "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+	case "r6i":
+		return "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 32xlarge"
+	case "r6id":
+		return "24xlarge 32xlarge"
+	case "r7i", "r8g":
+		return "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge"
+	}
+	return ""
+}
+
 // ClassMemory is the memory, in bytes, that AWS gives a DB instance class; false
-// for a name that is none. A db.serverless instance has the memory of its
-// cluster's greatest capacity, which its name does not say: 0.
+// for a name that is none of Aurora PostgreSQL's. A db.serverless instance has
+// the memory of its cluster's greatest capacity, which its name does not say: 0.
 func ClassMemory(class string) (int64, bool) {
 	if class == "db.serverless" {
 		return 0, true
 	}
 	parts := strings.Split(class, ".")
-	if len(parts) != 3 || parts[0] != "db" || parts[1] == "" {
-		return 0, false
-	}
-	vcpus, ok := sizeVCPUs(parts[2])
-	if !ok {
+	if len(parts) != 3 || parts[0] != "db" || !slices.Contains(strings.Fields(classSizes(parts[1])), parts[2]) {
 		return 0, false
 	}
 	switch parts[1][0] {
-	case 't': // t3.medium and t3.large have two virtual CPUs both
-		return map[string]int64{"medium": 4 * gib, "large": 8 * gib}[parts[2]], parts[2] == "medium" || parts[2] == "large"
-	case 'r':
-		return vcpus * 8 * gib, true
+	case 't': // medium and large have two virtual CPUs both
+		return map[string]int64{"medium": 4 * gib, "large": 8 * gib}[parts[2]], true
 	case 'x':
-		return vcpus * 16 * gib, true
+		return sizeVCPUs(parts[2]) * 16 * gib, true
 	}
-	return 0, false
+	return sizeVCPUs(parts[2]) * 8 * gib, true
 }
 
-func sizeVCPUs(size string) (int64, bool) {
+// sizeVCPUs is the number of virtual CPUs of a size that is in classSizes.
+func sizeVCPUs(size string) int64 {
 	switch size {
-	case "medium", "large":
-		return 2, true
+	case "large":
+		return 2
 	case "xlarge":
-		return 4, true
+		return 4
 	}
-	n, err := strconv.ParseInt(strings.TrimSuffix(size, "xlarge"), 10, 64)
-	if err != nil || n < 1 || n > 48 || !strings.HasSuffix(size, "xlarge") {
-		return 0, false
-	}
-	return 4 * n, true
+	n, _ := strconv.ParseInt(strings.TrimSuffix(size, "xlarge"), 10, 64)
+	return 4 * n
 }
 
 // InstanceMemory is the memory that an instance's server is built for on a host

@@ -15,7 +15,8 @@ func TestClassMemoryIsWhatAWSPublishes(t *testing.T) {
 			t.Errorf("ClassMemory(%s) = %d, %v; want %d GiB", class, got, ok, gib)
 		}
 	}
-	for _, class := range []string{"", "db", "db.r6g", "db..large", "db.r6g.small", "db.r6g.0xlarge", "r6g.large", "db.t3.xlarge"} {
+	for _, class := range []string{"", "db", "db.r6g", "db..large", "db.r6g.small", "db.r6g.0xlarge", "r6g.large", "db.t3.xlarge",
+		"db.r6g.medium", "db.r5.3xlarge", "db.r6g.24xlarge", "db.r99zz.large", "db.m5.large", "db.r6g.xlarge ", "db.r6g.LARGE"} {
 		if got, ok := aurora.ClassMemory(class); ok {
 			t.Errorf("ClassMemory(%q) = %d, want no such class", class, got)
 		}
