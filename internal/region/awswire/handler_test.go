@@ -217,7 +217,7 @@ func TestRequestsThatAreNotWellFormedAreRefused(t *testing.T) {
 	}{
 		"no action":         {"rds", "Version=2014-10-31", 400, "MissingAction", ""},
 		"unknown action":    {"rds", "Action=Nonsense&Version=2014-10-31", 400, "InvalidAction", "Could not find operation Nonsense for version 2014-10-31"},
-		"unsupported":       {"rds", "Action=CreateOptionGroup&Version=2014-10-31", 400, "InvalidAction", ""},
+		"unsupported":       {"rds", "Action=CreateOptionGroup&Version=2014-10-31", 400, "InvalidAction", "The action CreateOptionGroup is not available in this region yet."},
 		"no version":        {"rds", "Action=DescribeDBClusters", 400, "InvalidAction", "Could not find operation DescribeDBClusters for version NO_VERSION_SPECIFIED"},
 		"bad number":        {"rds", describe + "&MaxRecords=ten", 400, "MalformedInput", ""},
 		"number too large":  {"rds", describe + "&MaxRecords=99999999999", 400, "MalformedInput", ""},

@@ -36,6 +36,9 @@ func (c queryCodec) invalid(path, value, want string) *Error {
 }
 
 func (c queryCodec) unknown(s *Service, operation string) *Error {
+	if _, known := s.model.operations[operation]; known {
+		return BadRequestf("InvalidAction", "The action %s is not available in this region yet.", operation)
+	}
 	return noOperation(operation, s.version)
 }
 
