@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -28,14 +29,20 @@ func clientOf(l layout.Layout, c config.Config) (rest.Client, error) {
 	return rest.Client{BaseURL: "http://" + c.PlatformAddr, Token: keys.PlatformToken}, err
 }
 
-// ping returns nil when the server answers.
+// ping returns nil when both APIs of the server answer.
 func (a *app) ping(ctx context.Context, l layout.Layout, c config.Config) error {
 	client, err := clientOf(l, c)
 	if err != nil {
 		return err
 	}
-	_, err = client.Status(ctx)
-	return err
+	if _, err = client.Status(ctx); err != nil {
+		return err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.RegionAddr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // explain turns an error of the API into one for people.

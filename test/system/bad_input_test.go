@@ -5,17 +5,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/daybreakdb/daybreak/test/harness"
 )
 
 // TestBadInputIsRefusedAndLeavesNothing gives up what people get wrong. Each
 // must fail with words that name the mistake, and no deployment may be there
 // afterwards.
 func TestBadInputIsRefusedAndLeavesNothing(t *testing.T) {
-	in := newInstallation(t, 0)
-	plan := in.plan()
-	good := in.write("password", password)
+	in := harness.New(t, harness.Options{})
+	plan := in.Plan()
+	good := in.Write("password", harness.Password)
 	withSpec := func(name, old, with string) string {
-		dst := filepath.Join(in.dir, name, "paas")
+		dst := filepath.Join(in.Dir, name, "paas")
 		if err := os.CopyFS(dst, os.DirFS(plan)); err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +40,7 @@ func TestBadInputIsRefusedAndLeavesNothing(t *testing.T) {
 		want []string // in what it says
 	}{
 		{"missing password", []string{plan}, []string{"password", "required"}},
-		{"too short password", []string{plan, "--param", "password=@" + in.write("short", "abc")}, []string{"password", "8"}},
+		{"too short password", []string{plan, "--param", "password=@" + in.Write("short", "abc")}, []string{"password", "8"}},
 		{"unknown parameter", []string{plan, "--param", "password=@" + good, "--param", "replicas=2"}, []string{"replicas", "readReplicaCount"}},
 		{"mistyped parameter", []string{plan, "--param", "password=@" + good, "--param", "readReplicaCount=two"}, []string{"readReplicaCount", "two"}},
 		{"out of range parameter", []string{plan, "--param", "password=@" + good, "--param", "readReplicaCount=16"}, []string{"readReplicaCount", "15"}},
@@ -47,11 +49,11 @@ func TestBadInputIsRefusedAndLeavesNothing(t *testing.T) {
 		{"unknown key", []string{withSpec("unknown", "tenancyType:", "tenancyTipe:"), "--param", "password=@" + good}, []string{"spec.yaml", "tenancyTipe", "tenancyType"}},
 		{"missing Terraform folder", []string{withSpec("folder", "terraformPath: /paas/terraform", "terraformPath: /paas/nowhere"), "--param", "password=@" + good}, []string{"/paas/nowhere"}},
 		{"required output that the stack lacks", []string{withSpec("output", "key: cluster_arn", "key: cluster_moon"), "--param", "password=@" + good}, []string{"cluster_moon"}},
-		{"no such folder", []string{filepath.Join(in.dir, "nowhere")}, []string{"nowhere"}},
+		{"no such folder", []string{filepath.Join(in.Dir, "nowhere")}, []string{"nowhere"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			stdout, stderr, err := in.try(append([]string{"up", "--name", "bad"}, c.args...)...)
+			stdout, stderr, err := in.Try(append([]string{"up", "--name", "bad"}, c.args...)...)
 			if err == nil {
 				t.Fatalf("accepted:\n%s", stdout)
 			}
@@ -60,26 +62,24 @@ func TestBadInputIsRefusedAndLeavesNothing(t *testing.T) {
 					t.Errorf("%q is not in:\n%s", want, stderr)
 				}
 			}
-			if strings.Contains(stdout+stderr, password) {
-				t.Error("the password is shown")
+			if strings.Contains(stdout+stderr, harness.Password) {
+				t.Error("the harness.Password is shown")
 			}
-			if _, _, err := in.try("describe", "bad"); err == nil {
+			if _, _, err := in.Try("describe", "bad"); err == nil {
 				t.Error("a refused up left a deployment")
-				in.run("down", "bad", "--yes")
+				in.Run("down", "bad", "--yes")
 			}
 		})
 	}
-	if left := in.postmasters(); len(left) != 0 {
+	if left := in.Postmasters(); len(left) != 0 {
 		t.Errorf("servers were started: %v", left)
 	}
 }
 
 // TestAddressInUseIsNamed starts a second server on the first one's address.
 func TestAddressInUseIsNamed(t *testing.T) {
-	first := newInstallation(t, 0)
-	second := &installation{t: t, dir: t.TempDir(), env: append([]string{}, first.env...)}
-	second.env = append(second.env, "DAYBREAK_DATA_DIR="+filepath.Join(second.dir, "data"))
-	_, stderr, err := second.try("server", "start")
+	first := harness.New(t, harness.Options{})
+	_, stderr, err := first.Beside(t).Try("server", "start")
 	if err == nil {
 		t.Fatal("a second server started on the same address")
 	}
