@@ -39,8 +39,8 @@ resource "aws_security_group" "this" {
 
   ingress {
     description = "PostgreSQL"
-    from_port   = var.port
-    to_port     = var.port
+    from_port   = coalesce(var.port, 5432)
+    to_port     = coalesce(var.port, 5432)
     protocol    = "tcp"
     cidr_blocks = local.allowed_cidr_blocks
   }

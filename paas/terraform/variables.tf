@@ -76,9 +76,9 @@ variable "database_name" {
 }
 
 variable "port" {
-  description = "Port of the cluster"
+  description = "Port of the cluster; null for 5432, or what the embedded region has in its place"
   type        = number
-  default     = 5432
+  default     = null
 }
 
 variable "allowed_cidr_blocks" {

@@ -191,7 +191,7 @@ func (v *view) endpoints() []Endpoint {
 }
 
 func (v *view) endpoint(id string, kind Kind, name string, at aurora.Address) Endpoint {
-	e := Endpoint{ID: id, Kind: kind, Name: name, Cluster: v.cluster.ResourceID, Port: at.Port, Firewall: v.firewall}
+	e := Endpoint{ID: id, Kind: kind, Name: name, Cluster: v.cluster.ResourceID, Port: rulePort(v.cluster), Firewall: v.firewall}
 	if at.Host != "" && at.Port != 0 {
 		e.Addresses = append(e.Addresses, net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
 	}
@@ -199,6 +199,15 @@ func (v *view) endpoint(id string, kind Kind, name string, at aurora.Address) En
 		e.Addresses = append(e.Addresses, at.Published)
 	}
 	return e
+}
+
+// rulePort is the port that security group rules are written for: that of the
+// cluster, or Aurora's, also where the region's default port had to move.
+func rulePort(c *aurora.DBCluster) int {
+	if c.Spec.Port != 0 {
+		return c.Spec.Port
+	}
+	return firstPort
 }
 
 func (v *view) isWriter(in *aurora.DBInstance) bool {
