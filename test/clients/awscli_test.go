@@ -1,0 +1,51 @@
+//go:build clients && awscli
+
+package clients
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daybreakdb/daybreak/test/harness"
+)
+
+// TestAWSCLIMakesAClusterAndIsToldWhatIsWrong walks a cluster's life with the
+// AWS CLI alone.
+func TestAWSCLIMakesAClusterAndIsToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	in := harness.New(t, harness.Options{})
+	rds := func(args ...string) string {
+		t.Helper()
+		return in.Run(append([]string{"aws", "rds"}, args...)...)
+	}
+	refused := func(code string, args ...string) {
+		t.Helper()
+		_, stderr, err := in.Try(append([]string{"aws", "rds"}, args...)...)
+		if err == nil || !strings.Contains(stderr, code) {
+			t.Errorf("aws rds %s: %v %s; want %s", args[0], err, stderr, code)
+		}
+	}
+	create := []string{"create-db-cluster", "--db-cluster-identifier", "cli", "--engine", "aurora-postgresql", "--engine-version", "15.4",
+		"--master-username", "postgres", "--master-user-password"}
+
+	refused("InvalidParameterValue", append(create, "short")...)
+	refused("DBClusterNotFoundFault", "describe-db-clusters", "--db-cluster-identifier", "cli")
+	rds(append(create, harness.Password)...)
+	refused("DBClusterAlreadyExistsFault", append(create, harness.Password)...)
+	rds("create-db-instance", "--db-instance-identifier", "cli-1", "--db-cluster-identifier", "cli", "--engine", "aurora-postgresql", "--db-instance-class", "db.t4g.medium")
+	harness.Eventually(t, 30*time.Second, "the instance is available", func() error {
+		return is(rds("describe-db-instances", "--db-instance-identifier", "cli-1", "--query", "DBInstances[0].DBInstanceStatus", "--output", "text"), "available")
+	})
+	host := rds("describe-db-clusters", "--db-cluster-identifier", "cli", "--query", "DBClusters[0].Endpoint", "--output", "text")
+	if got, err := in.Query(harness.Endpoint{Host: strings.TrimSpace(host), Port: 5432}, "select 1::text"); err != nil || got != "1" {
+		t.Errorf("SQL: %q, %v", got, err)
+	}
+	refused("InvalidDBClusterStateFault", "delete-db-cluster", "--db-cluster-identifier", "cli", "--skip-final-snapshot")
+	refused("Final", "delete-db-cluster", "--db-cluster-identifier", "cli")
+	rds("delete-db-instance", "--db-instance-identifier", "cli-1")
+	rds("delete-db-cluster", "--db-cluster-identifier", "cli", "--skip-final-snapshot")
+	harness.Eventually(t, 30*time.Second, "the cluster is gone", func() error {
+		return is(rds("describe-db-clusters", "--query", "length(DBClusters)", "--output", "text"), "0")
+	})
+}
