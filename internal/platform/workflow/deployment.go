@@ -32,8 +32,8 @@ type Deployment struct {
 	// Deployed says that a run of up has succeeded: from then on its databases
 	// hold data.
 	Deployed bool `json:"deployed,omitempty"`
-	// Unsure says that an apply began and did not come to its end, so that AWS may
-	// have resources that the state does not know.
+	// Unsure says that an apply began and did not end well, so that AWS may have
+	// resources that the state does not know.
 	Unsure bool `json:"unsure,omitempty"`
 
 	// Outputs are those of the last apply, sealed.

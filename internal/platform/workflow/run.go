@@ -294,12 +294,10 @@ func (r *run) apply(ctx context.Context) (string, error) {
 	if err := r.save(ctx, func(d *Deployment) { d.Unsure = true }); err != nil {
 		return "", err
 	}
-	err := errors.Join(r.tf.Apply(ctx), r.keepState(ctx))
-	if ctx.Err() != nil {
-		return "", ctx.Err()
+	if err := errors.Join(r.tf.Apply(ctx), r.keepState(ctx)); err != nil {
+		return "", err // it stays unsure: Terraform may have been killed
 	}
-	// Terraform has come to its end, with or without errors: the state is right.
-	return r.summary.String(), errors.Join(err, r.save(ctx, func(d *Deployment) { d.Unsure = false }))
+	return r.summary.String(), r.save(ctx, func(d *Deployment) { d.Unsure = false })
 }
 
 func (r *run) outputs(ctx context.Context) (string, error) {
