@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
 
@@ -87,4 +88,13 @@ func binary() (string, error) {
 		return "", fmt.Errorf("find our own binary: %w", err)
 	}
 	return path, nil
+}
+
+// program is what to type for this program: its name where that is on PATH,
+// else the path it was started by.
+func program() string {
+	if launch.Look("daybreak") != "" {
+		return "daybreak"
+	}
+	return os.Args[0]
 }

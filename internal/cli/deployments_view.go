@@ -43,7 +43,7 @@ func (a *app) showUp(ctx context.Context, client rest.Client, d rest.Deployment,
 		return err
 	}
 	a.view.Line("\n%s", psqlLine(d, status, pass))
-	a.view.Line("\nNext:  daybreak psql %[1]s   daybreak describe %[1]s   daybreak modify %[1]s --param readReplicaCount=2   daybreak down %[1]s", d.Name)
+	a.view.Line("\nNext:  %[2]s psql %[1]s   %[2]s describe %[1]s   %[2]s modify %[1]s --param readReplicaCount=2   %[2]s down %[1]s", d.Name, program())
 	return nil
 }
 
@@ -51,7 +51,7 @@ func upPairs(d rest.Deployment, c config.Config, s rest.Status) [][2]string {
 	pairs := [][2]string{
 		{"Writer", addr(d.Endpoints["writer"])},
 		{"Reader", addr(d.Endpoints["reader"])},
-		{"AWS API", s.RegionURL + "  (region " + s.Region + `; eval "$(daybreak env)")`},
+		{"AWS API", s.RegionURL + "  (region " + s.Region + `; eval "$(` + program() + ` env)")`},
 		{"Platform API", "http://" + c.PlatformAddr},
 	}
 	if d.Target == rest.TargetAWS {
