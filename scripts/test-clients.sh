@@ -14,9 +14,10 @@ cd "$(dirname "$0")/.."
 available=
 [ "${1:-}" = --available ] && available=1
 
-# A mirror is where Terraform's own layout of one is found.
+# A mirror is where Terraform's own layout of one is found, with a binary in it:
+# the embedded provider's mirrors have a script.
 if [ -z "${DAYBREAK_TEST_AWS_PROVIDER_MIRROR:-}" ] && [ -n "$available" ]; then
-	found=$(find / -xdev -path /proc -prune -o -path '*/registry.terraform.io/hashicorp/aws/*/terraform-provider-aws_v5*' -print -quit 2>/dev/null || true)
+	found=$(find / -xdev -path /proc -prune -o -path '*/registry.terraform.io/hashicorp/aws/*/terraform-provider-aws_v5*' -size +100M -print -quit 2>/dev/null || true)
 	[ -n "$found" ] && export DAYBREAK_TEST_AWS_PROVIDER_MIRROR=${found%%/registry.terraform.io/*}
 fi
 

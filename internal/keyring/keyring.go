@@ -67,7 +67,7 @@ func create(path string) ([]byte, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, err
 	}
-	tmp := fmt.Sprintf("%s.%d", path, os.Getpid())
+	tmp := path + "." + rand.Text()
 	if err := layout.WriteFile(tmp, key, 0o600); err != nil {
 		return nil, err
 	}

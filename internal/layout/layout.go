@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // maxSocketPath is the longest path of a unix socket (sun_path, with its NUL).
@@ -60,9 +61,26 @@ func (l Layout) Create() error {
 		if err := os.MkdirAll(dir, mode); err != nil {
 			return fmt.Errorf("create data directory: %w", err)
 		}
+		if err := checkOwner(dir); err != nil {
+			return fmt.Errorf("create data directory: %w", err)
+		}
 		if err := os.Chmod(dir, mode); err != nil {
 			return fmt.Errorf("create data directory: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkOwner refuses a directory that somebody else made for us, as anyone can
+// in /tmp.
+func checkOwner(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of our own", dir)
 	}
 	return nil
 }
