@@ -1,6 +1,10 @@
 package decide
 
-import "github.com/daybreakdb/daybreak/internal/aurora"
+import (
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+)
 
 // showInstances sets every instance's status.
 func (d *decision) showInstances() {
@@ -19,11 +23,14 @@ func (d *decision) showInstances() {
 
 func (d *decision) instanceStatus(in *aurora.DBInstance) string {
 	old := in.Status.Status
-	created := old != "" && old != aurora.InstanceStatusCreating
+	created := old != "" && old != aurora.InstanceStatusCreating && old != aurora.InstanceStatusFailed
 	switch {
 	case d.deleting(in):
 		return aurora.InstanceStatusDeleting
 	case !created && !(fulfils(in) && in.Status.Endpoint.Host != ""):
+		if old == aurora.InstanceStatusFailed || d.cannotBeBuilt(in) {
+			return aurora.InstanceStatusFailed
+		}
 		return aurora.InstanceStatusCreating
 	case in.Spec.RestartGeneration != in.Server.RestartGeneration:
 		return aurora.InstanceStatusRebooting
@@ -33,6 +40,26 @@ func (d *decision) instanceStatus(in *aurora.DBInstance) string {
 		return aurora.InstanceStatusAvailable
 	}
 	return old
+}
+
+// buildPatience is how long the making of an instance may fail before it is
+// shown as failed. The node goes on trying: a cause that is mended makes it
+// available after all.
+const buildPatience = time.Minute
+
+// cannotBeBuilt reports whether the instance's first server, or the writer that
+// it waits for, has kept failing.
+func (d *decision) cannotBeBuilt(in *aurora.DBInstance) bool {
+	if d.now.Sub(in.CreateTime) < buildPatience {
+		return false
+	}
+	for i := range d.Instances {
+		other := &d.Instances[i]
+		if other.Server.Phase == aurora.PhaseFailed && (other.ResourceID == in.ResourceID || other.ResourceID == d.Cluster.Status.Writer) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *decision) instanceReason(in *aurora.DBInstance) string {
