@@ -52,13 +52,15 @@ func runControl(ctx context.Context, in installation) error {
 		return err
 	}
 	port, reason := endpoint.FreeDefaultPort(network)
+	notice := ""
 	if reason != "" {
+		notice = fmt.Sprintf("new clusters get port %d: %s", port, reason)
 		in.logger.Warn("the default port of new clusters has moved", "port", port, "reason", reason)
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
-	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry) })
+	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry, notice) })
 	group.Go(func() error { return engine.Run(ctx) })
 	group.Go(func() error {
 		return controller.Run(ctx, controller.Config{
@@ -124,10 +126,10 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 	return serve(ctx, in.config.RegionAddr, handler)
 }
 
-func servePlatform(ctx context.Context, in installation, keys config.Credentials, engine *workflow.Engine, registry *prometheus.Registry) error {
+func servePlatform(ctx context.Context, in installation, keys config.Credentials, engine *workflow.Engine, registry *prometheus.Registry, notice string) error {
 	status := rest.Status{
 		Version: version, Region: in.config.Region, RegionURL: "http://" + in.config.RegionAddr, CAFile: in.CAFile(),
-		Durability: durability, Encryption: encryption,
+		Durability: durability, Encryption: encryption, Notice: notice,
 	}
 	return serve(ctx, in.config.PlatformAddr, api.New(api.Config{
 		Engine: engine, Token: keys.PlatformToken, Status: func() rest.Status { return status },

@@ -57,7 +57,16 @@ func upPairs(d rest.Deployment, c config.Config, s rest.Status) [][2]string {
 	if d.Target == rest.TargetAWS {
 		return pairs[:2]
 	}
-	return append(pairs, [2]string{"Copies", s.Durability}, [2]string{"At rest", s.Encryption})
+	return append(pairs, promises(s)...)
+}
+
+// promises are what holds for every deployment on this machine.
+func promises(s rest.Status) [][2]string {
+	pairs := [][2]string{{"Copies", s.Durability}, {"At rest", s.Encryption}}
+	if s.Notice != "" {
+		pairs = append(pairs, [2]string{"Notice", s.Notice})
+	}
+	return pairs
 }
 
 // psqlLine works when it is pasted.
@@ -98,7 +107,7 @@ func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Dep
 		pairs = append(pairs, [2]string{"Message", d.Message})
 	}
 	if d.Target == rest.TargetEmbedded {
-		pairs = append(pairs, [2]string{"Copies", status.Durability}, [2]string{"At rest", status.Encryption})
+		pairs = append(pairs, promises(status)...)
 	}
 	if err := a.view.Pairs(pairs); err != nil {
 		return err

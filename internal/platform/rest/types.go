@@ -27,8 +27,9 @@ type Status struct {
 	Region     string `json:"region"`
 	RegionURL  string `json:"regionUrl"`
 	CAFile     string `json:"caFile"`
-	Durability string `json:"durability"` // what the copies on this machine survive, in plain words
-	Encryption string `json:"encryption"` // what is encrypted at rest, in plain words
+	Durability string `json:"durability"`       // what the copies on this machine survive, in plain words
+	Encryption string `json:"encryption"`       // what is encrypted at rest, in plain words
+	Notice     string `json:"notice,omitempty"` // what is not as one would expect on this machine
 }
 
 // Artifact is an uploaded plan.
