@@ -2,7 +2,6 @@ package rds
 
 import (
 	"context"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -29,7 +28,7 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 			}
 		}
 	}
-	found, err := filterClusters(c, found, in.Filters)
+	found, err := filtered(found, in.Filters, c.clusterFilters())
 	if err != nil {
 		return nil, err
 	}
@@ -45,26 +44,15 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 	return out, nil
 }
 
-func filterClusters(c scope, clusters []*aurora.DBCluster, filters []types.Filter) ([]*aurora.DBCluster, error) {
-	for _, f := range filters {
-		var value func(*aurora.DBCluster) []string
-		switch aws.ToString(f.Name) {
-		case "db-cluster-id":
-			value = func(v *aurora.DBCluster) []string {
-				return []string{v.Spec.Identifier, c.arn("cluster", v.Spec.Identifier)}
-			}
-		case "db-cluster-resource-id":
-			value = func(v *aurora.DBCluster) []string { return []string{v.ResourceID} }
-		case "engine":
-			value = func(v *aurora.DBCluster) []string { return []string{v.Spec.Engine} }
-		default:
-			return nil, awswire.InvalidParameterValue("Unrecognized filter name: %s", aws.ToString(f.Name))
-		}
-		clusters = slices.DeleteFunc(clusters, func(v *aurora.DBCluster) bool {
-			return !slices.ContainsFunc(value(v), func(have string) bool { return slices.Contains(f.Values, have) })
-		})
+// clusterFilters are the values that filters look at.
+func (c scope) clusterFilters() map[string]func(*aurora.DBCluster) []string {
+	return map[string]func(*aurora.DBCluster) []string{
+		"db-cluster-id": func(v *aurora.DBCluster) []string {
+			return []string{v.Spec.Identifier, c.arn("cluster", v.Spec.Identifier)}
+		},
+		"db-cluster-resource-id": func(v *aurora.DBCluster) []string { return []string{v.ResourceID} },
+		"engine":                 func(v *aurora.DBCluster) []string { return []string{v.Spec.Engine} },
 	}
-	return clusters, nil
 }
 
 // clusterStatus is the status that AWS would show.

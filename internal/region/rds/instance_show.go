@@ -2,7 +2,6 @@ package rds
 
 import (
 	"context"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -29,7 +28,7 @@ func (s *service) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBIns
 			}
 		}
 	}
-	found, err := filterInstances(c, found, in.Filters)
+	found, err := filtered(found, in.Filters, c.instanceFilters())
 	if err != nil {
 		return nil, err
 	}
@@ -44,30 +43,18 @@ func (s *service) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBIns
 	return out, nil
 }
 
-func filterInstances(c scope, instances []*aurora.DBInstance, filters []types.Filter) ([]*aurora.DBInstance, error) {
-	for _, f := range filters {
-		var value func(*aurora.DBInstance) []string
-		switch aws.ToString(f.Name) {
-		case "db-cluster-id":
-			value = func(v *aurora.DBInstance) []string {
-				return []string{v.Spec.ClusterIdentifier, c.arn("cluster", v.Spec.ClusterIdentifier)}
-			}
-		case "db-instance-id":
-			value = func(v *aurora.DBInstance) []string {
-				return []string{v.Spec.Identifier, c.arn("db", v.Spec.Identifier)}
-			}
-		case "dbi-resource-id":
-			value = func(v *aurora.DBInstance) []string { return []string{v.ResourceID} }
-		case "engine":
-			value = func(v *aurora.DBInstance) []string { return []string{v.Spec.Engine} }
-		default:
-			return nil, awswire.InvalidParameterValue("Unrecognized filter name: %s", aws.ToString(f.Name))
-		}
-		instances = slices.DeleteFunc(instances, func(v *aurora.DBInstance) bool {
-			return !slices.ContainsFunc(value(v), func(have string) bool { return slices.Contains(f.Values, have) })
-		})
+// instanceFilters are the values that filters look at.
+func (c scope) instanceFilters() map[string]func(*aurora.DBInstance) []string {
+	return map[string]func(*aurora.DBInstance) []string{
+		"db-cluster-id": func(v *aurora.DBInstance) []string {
+			return []string{v.Spec.ClusterIdentifier, c.arn("cluster", v.Spec.ClusterIdentifier)}
+		},
+		"db-instance-id": func(v *aurora.DBInstance) []string {
+			return []string{v.Spec.Identifier, c.arn("db", v.Spec.Identifier)}
+		},
+		"dbi-resource-id": func(v *aurora.DBInstance) []string { return []string{v.ResourceID} },
+		"engine":          func(v *aurora.DBInstance) []string { return []string{v.Spec.Engine} },
 	}
-	return instances, nil
 }
 
 // instanceStatus is the status that AWS would show.
