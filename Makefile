@@ -1,6 +1,8 @@
 # Daybreak: 'make up' sets up and runs a database, 'make test' sets up and runs the tests.
 
 SHELL := /bin/bash
+# Where setup.sh puts what it builds.
+export PATH := $(PATH):$(or $(DAYBREAK_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/daybreak-tools)/bin
 GO     = $(shell scripts/setup.sh go)
 BIN    = bin/daybreak
 NAME  ?= demo
@@ -24,7 +26,7 @@ build:
 
 ## setup: PostgreSQL 15, Go and Terraform or OpenTofu, where they are missing
 setup:
-	@scripts/setup.sh postgres terraform
+	@scripts/setup.sh git postgres terraform
 
 ## test: every test that needs only Debian packages and the Go module proxy
 test: setup lint

@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh postgres     PostgreSQL 15, without Debian's default cluster
 #   scripts/setup.sh terraform    Terraform or OpenTofu 1.5 or newer
+#   scripts/setup.sh git          git
 #   scripts/setup.sh go           prints the go command to use
 set -euo pipefail
 
@@ -34,6 +35,10 @@ postgres() {
 		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
 	fi
 	apt postgresql-15
+}
+
+git_command() {
+	command -v git >/dev/null || apt git ca-certificates
 }
 
 # usable_go prints a go that is new enough to build us or to fetch one that is.
@@ -95,6 +100,7 @@ for want in "$@"; do
 	case $want in
 	postgres) postgres ;;
 	terraform) terraform_command ;;
+	git) git_command ;;
 	go) go_command ;;
 	*) say "unknown: $want" && exit 2 ;;
 	esac
