@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,8 @@ type Handler struct {
 	services map[string]*Service
 	metrics  *metrics
 	region   *regexp.Regexp
+	// compressors are *gzip.Writer.
+	compressors sync.Pool
 }
 
 // NewHandler returns the handler of some services.
@@ -89,8 +92,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Amzn-RequestId", x.id.RequestID)
 	w.Header().Set("Content-Type", x.codec.contentType())
-	w.WriteHeader(x.status)
-	_, _ = w.Write(body) // a client that went away is no error of ours
+	h.write(w, r, x.status, body)
 	h.account(x, time.Since(start))
 }
 

@@ -44,6 +44,7 @@ func New(store *state.Store) *awswire.Service {
 	register(s, a.ModifySecurityGroupRules)
 	register(s, a.CreateTags)
 	register(s, a.DeleteTags)
+	register(s, a.DescribeTags)
 	register(s, a.DescribeVpcs)
 	register(s, a.DescribeVpcAttribute)
 	register(s, a.DescribeSubnets)

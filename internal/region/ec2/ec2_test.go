@@ -241,6 +241,10 @@ func TestFiltersTagsAndPagesSelectSecurityGroups(t *testing.T) {
 	if _, err := c.DeleteTags(ctx, &api.DeleteTagsInput{Resources: ids[1:2], Tags: []types.Tag{{Key: aws.String("env")}}}); err != nil {
 		t.Fatal(err)
 	}
+	listed, err := c.DescribeTags(ctx, &api.DescribeTagsInput{Filters: []types.Filter{{Name: aws.String("resource-id"), Values: ids[:2]}, {Name: aws.String("key"), Values: []string{"env"}}}})
+	if err != nil || len(listed.Tags) != 1 || *listed.Tags[0].Value != "test" || *listed.Tags[0].ResourceId != ids[0] || listed.Tags[0].ResourceType != types.ResourceTypeSecurityGroup {
+		t.Errorf("tags %+v, %v", listed, err)
+	}
 	for name, test := range map[string]struct {
 		filters []types.Filter
 		want    int
