@@ -92,13 +92,19 @@ type usage struct {
 }
 
 // usage sums over the processes whose binary or data is the server's.
-func (s *server) usage() usage {
+func (s *server) usage() usage { return s.sum(true) }
+
+// ownUsage leaves PostgreSQL out: its backends end with their sessions, and what
+// they used cannot be read afterwards.
+func (s *server) ownUsage() usage { return s.sum(false) }
+
+func (s *server) sum(postgres bool) usage {
 	var u usage
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range procs {
 		exe, _ := os.Readlink(filepath.Join(proc, "exe"))
 		cwd, _ := os.Readlink(filepath.Join(proc, "cwd"))
-		if exe != s.binary && !strings.HasPrefix(cwd, s.dir) {
+		if exe != s.binary && !(postgres && strings.HasPrefix(cwd, s.dir)) {
 			continue
 		}
 		u.pss += pss(proc)

@@ -47,19 +47,19 @@ func benchPgbench(s *server) error {
 		return err
 	}
 	title(fmt.Sprintf("pgbench, %s clients (median of %d runs of %s s, interleaved)", pgbenchClients, pgbenchRounds, pgbenchSeconds))
-	heading("mode", "path", "tps", "of the socket's", "CPU of everything per transaction")
+	heading("mode", "path", "tps", "of the socket's", "Daybreak's CPU per transaction")
 	for _, mode := range []string{"-S", "-N"} {
 		tps, cpu := map[string][]float64{}, map[string][]float64{}
 		for range pgbenchRounds {
 			for _, p := range paths {
-				before := s.usage().cpu
+				before := s.ownUsage().cpu
 				start := time.Now()
 				out, err := pgbench(p.host, p.port, p.ssl, mode, "-c", pgbenchClients, "-j", "2", "-T", pgbenchSeconds)
 				if err != nil {
 					return err
 				}
 				rate := parseTPS(out)
-				used := s.usage().cpu - before
+				used := s.ownUsage().cpu - before
 				tps[p.name] = append(tps[p.name], rate)
 				cpu[p.name] = append(cpu[p.name], used.Seconds()*1e6/(rate*time.Since(start).Seconds()))
 			}
