@@ -32,6 +32,7 @@ type Config struct {
 type Run struct {
 	config Config
 	tf     *tfexec.Terraform
+	mask   mask
 	log    *maskWriter
 }
 
@@ -45,7 +46,7 @@ func Files(dir string) string { return filepath.Join(dir, "files") }
 // beside them with PutState.
 func New(c Config) (*Run, error) {
 	work := filepath.Join(Files(c.Dir), c.Path)
-	if err := prepare(work, c.Owner, c.Target); err != nil {
+	if err := prepare(Files(c.Dir), work, c.Owner, c.Target); err != nil {
 		return nil, err
 	}
 	rc := filepath.Join(c.Dir, "terraformrc")
@@ -56,7 +57,8 @@ func New(c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{config: c, tf: tf, log: newMaskWriter(c.Log, c.Secrets)}
+	m := newMask(c.Secrets)
+	r := &Run{config: c, tf: tf, mask: m, log: newMaskWriter(c.Log, m)}
 	tf.SetStdout(r.log)
 	tf.SetStderr(r.log)
 	if err := tf.SetWaitDelay(interruptDelay); err != nil {
@@ -113,7 +115,7 @@ func (r *Run) fail(ctx context.Context, step string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &Error{Step: step, Text: mask(tidy(err.Error()), r.config.Secrets)}
+	return &Error{Step: step, Text: r.mask.text(tidy(err.Error()))}
 }
 
 // Error is a Terraform command that failed.

@@ -2,21 +2,16 @@ package stack
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
-
-	"github.com/daybreakdb/daybreak/internal/layout"
 )
 
 // OwnerTag is put on everything a deployment makes, by the provider's
@@ -44,7 +39,7 @@ const (
 // prepare makes a rendered folder ready to run: its own backend is taken out,
 // so that the state is the local file that we keep, and the provider is pointed
 // at the target.
-func prepare(dir, owner string, t Target) error {
+func prepare(root, dir, owner string, t Target) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -52,16 +47,16 @@ func prepare(dir, owner string, t Target) error {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
-		case strings.HasSuffix(e.Name(), ".tf"):
+		case native(e.Name()):
 			err = editFile(path, withoutBackend)
-		case strings.HasSuffix(e.Name(), ".tf.json"):
+		case isJSON(e.Name()):
 			err = editFile(path, withoutBackendJSON)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if !usesAWS(dir) {
+	if !usesAWS(root) {
 		return nil // an override would make Terraform ask for the provider
 	}
 	data, err := json.MarshalIndent(override(owner, t), "", "  ")
@@ -73,10 +68,11 @@ func prepare(dir, owner string, t Target) error {
 
 var namesAWS = regexp.MustCompile(`"aws(_[a-z0-9_]+)?"|\baws\s*=\s*\{`)
 
-// usesAWS reports whether the folder or a module beside it names the provider.
-func usesAWS(dir string) bool {
+// usesAWS reports whether the stack or a module that came with it names the
+// provider.
+func usesAWS(root string) bool {
 	found := false
-	_ = filepath.WalkDir(filepath.Dir(dir), func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || found {
 			return err
 		}
@@ -103,6 +99,14 @@ func override(owner string, t Target) map[string]any {
 		aws["skip_region_validation"] = true
 	}
 	return map[string]any{"provider": map[string]any{"aws": aws}}
+}
+
+// Terraform's files and OpenTofu's, in the native syntax and in JSON.
+func native(name string) bool { return hasSuffix(name, ".tf", ".tofu") }
+func isJSON(name string) bool { return hasSuffix(name, ".tf.json", ".tofu.json") }
+
+func hasSuffix(name string, suffixes ...string) bool {
+	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(name, s) })
 }
 
 func editFile(path string, edit func(name string, src []byte) ([]byte, error)) error {
@@ -159,109 +163,4 @@ func withoutBackendJSON(name string, src []byte) ([]byte, error) {
 		}
 	}
 	return json.MarshalIndent(doc, "", "  ")
-}
-
-// ErrInvalidStack says that the stack's files cannot be read as Terraform's.
-var ErrInvalidStack = errors.New("the Terraform stack is not valid")
-
-// Contents is what a stack declares.
-type Contents struct {
-	Resources   []string // types, sorted
-	DataSources []string
-	Outputs     []string
-}
-
-// Inspect reads the declarations of the rendered files in the folder path.
-func Inspect(files map[string]string, folder string) (Contents, error) {
-	var c Contents
-	found := false
-	for name, text := range files {
-		if path.Dir(name) != folder {
-			continue
-		}
-		found = true
-		if !strings.HasSuffix(name, ".tf") {
-			continue
-		}
-		file, diags := hclsyntax.ParseConfig([]byte(text), path.Base(name), hcl.InitialPos)
-		if diags.HasErrors() {
-			return c, fmt.Errorf("%w: %s", ErrInvalidStack, diags.Error())
-		}
-		for _, block := range file.Body.(*hclsyntax.Body).Blocks {
-			switch {
-			case block.Type == "resource" && len(block.Labels) == 2:
-				c.Resources = append(c.Resources, block.Labels[0])
-			case block.Type == "data" && len(block.Labels) == 2:
-				c.DataSources = append(c.DataSources, block.Labels[0])
-			case block.Type == "output" && len(block.Labels) == 1:
-				c.Outputs = append(c.Outputs, block.Labels[0])
-			}
-		}
-	}
-	if !found {
-		return c, fmt.Errorf("%w: there is no folder /%s with Terraform files", ErrInvalidStack, folder)
-	}
-	for _, list := range []*[]string{&c.Resources, &c.DataSources, &c.Outputs} {
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
-	}
-	return c, nil
-}
-
-// Installation says where Terraform takes providers from.
-type Installation struct {
-	// Embedded is the mirror of the embedded providers.
-	Embedded string
-	// Mirror is a filesystem mirror of real providers; empty: the registry.
-	Mirror string
-	// UseEmbedded takes hashicorp/aws and hashicorp/random from Embedded.
-	UseEmbedded bool
-}
-
-// registries under which the same providers are known.
-var registries = []string{"registry.terraform.io", "registry.opentofu.org"}
-
-// cliConfig is Terraform's CLI configuration for a run.
-func (i Installation) cliConfig() string {
-	var b strings.Builder
-	var excluded []string
-	mirror := func(path string, providers ...string) {
-		var include []string
-		for _, r := range registries {
-			for _, p := range providers {
-				include = append(include, fmt.Sprintf("%q", r+"/"+p))
-			}
-		}
-		excluded = append(excluded, include...)
-		fmt.Fprintf(&b, "  filesystem_mirror {\n    path    = %q\n    include = [%s]\n  }\n", path, strings.Join(include, ", "))
-	}
-	b.WriteString("provider_installation {\n")
-	if i.UseEmbedded {
-		mirror(i.Embedded, "hashicorp/aws", "hashicorp/random")
-	} else if i.Mirror != "" {
-		has := i.mirrored()
-		mirror(i.Mirror, has...)
-		if !slices.Contains(has, "hashicorp/random") {
-			mirror(i.Embedded, "hashicorp/random")
-		}
-	}
-	fmt.Fprintf(&b, "  direct {\n    exclude = [%s]\n  }\n}\n", strings.Join(excluded, ", "))
-	return b.String()
-}
-
-// mirrored are the providers that the mirror holds, as hashicorp/aws.
-func (i Installation) mirrored() []string {
-	var providers []string
-	for _, r := range registries {
-		found, _ := fs.Glob(os.DirFS(i.Mirror), r+"/*/*")
-		for _, f := range found {
-			providers = append(providers, strings.TrimPrefix(f, r+"/"))
-		}
-	}
-	slices.Sort(providers)
-	return slices.Compact(providers)
-}
-
-func (i Installation) write(path string) error {
-	return layout.WriteFile(path, []byte(i.cliConfig()), 0o600)
 }
