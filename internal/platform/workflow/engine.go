@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -100,18 +101,38 @@ func (e *Engine) begin(ctx context.Context, id string) {
 	}
 	e.active[id] = true
 	e.wg.Go(func() {
-		defer func() {
-			e.mu.Lock()
-			delete(e.active, id)
-			e.mu.Unlock()
-		}()
 		select {
 		case e.free <- struct{}{}:
-			defer func() { <-e.free }()
 			e.execute(ctx, id)
+			<-e.free
 		case <-ctx.Done():
 		}
+		e.mu.Lock()
+		delete(e.active, id)
+		e.mu.Unlock()
+		if e.unfinished(ctx, id) {
+			e.begin(ctx, id)
+		}
 	})
+}
+
+// retryDelay is the pause before a run is taken up that is there when one ends.
+const retryDelay = 100 * time.Millisecond
+
+// unfinished reports whether there is a run to do after one has ended: it was
+// stored before this process was ready for it, or the end of the last one could
+// not be stored.
+func (e *Engine) unfinished(ctx context.Context, id string) bool {
+	item, err := e.table.Get(ctx, id)
+	if !errors.Is(err, state.ErrUnavailable) && (err != nil || item.Value.Run.Done) {
+		return false
+	}
+	select {
+	case <-time.After(retryDelay):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // execute reads the deployment anew: what the mirror saw may be done by now.
