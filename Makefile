@@ -30,7 +30,7 @@ setup:
 
 ## test: every test that needs only Debian packages and the Go module proxy
 test: setup lint
-	$(GO) test -timeout 20m ./...
+	$(GO) test -count=1 -timeout 20m ./...
 
 ## lint: gofmt, go.mod, go vet, staticcheck
 lint:
