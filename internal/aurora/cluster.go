@@ -76,6 +76,12 @@ type DBClusterSpec struct {
 
 	ServerlessV2 *ServerlessV2Scaling `json:"serverlessV2,omitempty"`
 
+	// LogCopies is how many copies of the WAL there are: 6 (4 must have a commit),
+	// 3 (2 must) or 1. It never changes. 0 is 6.
+	LogCopies int `json:"logCopies,omitempty"`
+	// Failover is the last request for another writer (FailoverDBCluster).
+	Failover FailoverRequest `json:"failover,omitzero"`
+
 	// Parameters are the values that the parameter group sets, by PostgreSQL's names.
 	Parameters map[string]string `json:"parameters,omitempty"`
 }
@@ -88,6 +94,14 @@ type ServerlessV2Scaling struct {
 	SecondsUntilAutoPause int     `json:"secondsUntilAutoPause,omitempty"`
 }
 
+// FailoverRequest is a user's wish for another writer.
+type FailoverRequest struct {
+	// Generation grows with every request; 0: there was none.
+	Generation int64 `json:"generation,omitempty"`
+	// Target is the resource id of the wanted writer; empty: Aurora's choice.
+	Target string `json:"target,omitempty"`
+}
+
 // DBClusterStatus is what there is. Writer: the controller.
 type DBClusterStatus struct {
 	// ObservedGeneration is the Generation that Status and every instance's
@@ -98,6 +112,16 @@ type DBClusterStatus struct {
 
 	// Term is the fencing number of the current writer; it only grows.
 	Term int64 `json:"term"`
+	// Timeline is the highest PostgreSQL timeline that was reserved for a
+	// promotion. A number is never used twice, also when its promotion failed.
+	Timeline int `json:"timeline,omitempty"`
+	// TermSince is when Term began: a candidate that takes too long is replaced.
+	TermSince time.Time `json:"termSince,omitzero"`
+	// FailoverGeneration is the Spec.Failover.Generation that was answered.
+	FailoverGeneration int64 `json:"failoverGeneration,omitempty"`
+	// FailedOver is the writer that the failover which goes on began with; empty
+	// when the writer of Term serves.
+	FailedOver string `json:"failedOver,omitempty"`
 	// Writer is the resource id of the writer, empty before the first instance.
 	Writer string `json:"writer,omitempty"`
 	// Initialized says that the database exists (initdb is done and the master
@@ -126,13 +150,22 @@ type DBClusterStatus struct {
 // Handover passes the writer's role on to a reader without losing a commit: stop
 // From cleanly, wait for a reader that has replayed all of its WAL, promote that
 // reader in the next term.
+//
+// While From's task is RoleStopped, endpoints let its sessions finish their
+// transactions and hold what comes after; its node stops it when no transaction
+// is open any more, or after HandoverGrace.
 type Handover struct {
 	From string `json:"from"` // the old writer's resource id
+	// Target is the wanted heir; empty: the best one.
+	Target string `json:"target,omitempty"`
 	// Since is when the attempt began; in the future, when the next one may.
 	Since time.Time `json:"since"`
 	// StopLSN is the last checkpoint of the stopped writer; 0 while it stops.
 	StopLSN uint64 `json:"stopLsn,omitempty"`
 }
+
+// HandoverGrace is how long open transactions may go on in a handover.
+const HandoverGrace = 3 * time.Second
 
 // RetainedData is the data directory that the last instance of a cluster left.
 type RetainedData struct {

@@ -72,6 +72,8 @@ type Task struct {
 	// ReachLSN: a writer is never promoted before it has replayed this position;
 	// a reader reports in ReachedLSN when it has. 0: none.
 	ReachLSN uint64 `json:"reachLsn,omitempty"`
+	// Timeline is the number that a promotion in Term makes; 0: no promotion.
+	Timeline int `json:"timeline,omitempty"`
 	// Generation greater than the report's ObservedGeneration is the server's turn
 	// to take the newest settings, with a restart if they need one.
 	Generation int64 `json:"generation,omitempty"`
@@ -96,6 +98,7 @@ const (
 	BuildInitdb Build = "initdb" // the cluster's first instance, and only while it is not Initialized
 	BuildCopy   Build = "copy"   // a copy of the upstream
 	BuildAdopt  Build = "adopt"  // the data that the cluster's last instance left
+	BuildLog    Build = "log"    // the base copy, and all WAL since from the log
 )
 
 // ServerReport is what the node sees of the instance's server. Writer: the node.
@@ -127,6 +130,16 @@ type ServerReport struct {
 	StopLSN uint64 `json:"stopLsn,omitempty"`
 	// ReachedLSN is the Task.ReachLSN that a reader has replayed.
 	ReachedLSN uint64 `json:"reachedLsn,omitempty"`
+	// EndedTerm is the highest term in which the writer's server ended or was
+	// given up by its node: it serves again in a later one only.
+	EndedTerm int64 `json:"endedTerm,omitempty"`
+	// Lost says that the data directory is gone or cannot be used: only a copy
+	// brings it back.
+	Lost bool `json:"lost,omitempty"`
+	// Suspect says why the running writer does not prove that it works; empty: it does.
+	Suspect string `json:"suspect,omitempty"`
+	// Stalled says that commits wait because the log has no quorum.
+	Stalled bool `json:"stalled,omitempty"`
 	// Message says for people what is being done or what is wrong.
 	Message string `json:"message,omitempty"`
 }
