@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -102,9 +103,18 @@ func newEngine(in installation, keys config.Credentials, registry prometheus.Reg
 			Embedded: true, Endpoint: "http://" + in.config.RegionAddr, Region: in.config.Region,
 			AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
 		},
-		Tool: stack.FindTool, Mirror: mirror, RealMirror: os.Getenv("DAYBREAK_PROVIDER_MIRROR"),
+		Tool: stack.FindTool, BuildTool: buildTool, Mirror: mirror, RealMirror: os.Getenv("DAYBREAK_PROVIDER_MIRROR"),
 		Logger: in.logger, Metrics: registry,
 	}), nil
+}
+
+// buildTool builds OpenTofu where stack.FindTool looks for it.
+func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
+	dir, err := stack.ToolsDir()
+	if err != nil {
+		return stack.Tool{}, err
+	}
+	return stack.BuildOpenTofu(ctx, dir, log)
 }
 
 func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {

@@ -11,6 +11,8 @@ import (
 var (
 	// ErrNotFound says that there is no such object.
 	ErrNotFound = errors.New("object not found")
+	// ErrExists says that there is such an object already.
+	ErrExists = errors.New("object exists already")
 	// ErrName says that a name cannot be an object's.
 	ErrName = errors.New("object name: want segments of letters, digits, '.', '_', '-' and ':' between slashes")
 )
@@ -19,6 +21,8 @@ var (
 type Store interface {
 	// Put writes an object, replacing one of that name at once.
 	Put(ctx context.Context, name string, data []byte) error
+	// Create writes an object, or returns ErrExists when there is one of that name.
+	Create(ctx context.Context, name string, data []byte) error
 	// Get reads an object, or returns ErrNotFound.
 	Get(ctx context.Context, name string) ([]byte, error)
 	// List returns the names that begin with prefix, in order.

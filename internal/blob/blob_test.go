@@ -31,6 +31,22 @@ func TestStoreKeepsItsContract(t *testing.T) {
 			if data, err := s.Get(ctx, "a/b"); err != nil || string(data) != "again" {
 				t.Errorf("a/b is %q, %v", data, err)
 			}
+			if err := s.Create(ctx, "a/b", []byte("other")); !errors.Is(err, blob.ErrExists) {
+				t.Errorf("create of what exists: %v", err)
+			}
+			if data, err := s.Get(ctx, "a/b"); err != nil || string(data) != "again" {
+				t.Errorf("after a refused create a/b is %q, %v", data, err)
+			}
+			if err := s.Create(ctx, "e/f/g", []byte("new")); err != nil {
+				t.Error(err)
+			}
+			for prefix, want := range map[string][]string{
+				"": {"a/b", "a/c", "d", "e/f/g"}, "e/f/g": {"e/f/g"}, "e/": {"e/f/g"}, "e": {"e/f/g"}, "nothing/here": nil, "../": nil,
+			} {
+				if names, err := s.List(ctx, prefix); err != nil || !slices.Equal(names, want) {
+					t.Errorf("list of %q: %v, %v", prefix, names, err)
+				}
+			}
 			if names, err := s.List(ctx, "a/"); err != nil || !slices.Equal(names, []string{"a/b", "a/c"}) {
 				t.Errorf("list of a/: %v, %v", names, err)
 			}

@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +43,30 @@ func (d Dir) Put(_ context.Context, name string, data []byte) error {
 	return layout.WriteFile(path, data, 0o600)
 }
 
+// Create implements Store.
+func (d Dir) Create(_ context.Context, name string, data []byte) error {
+	path, err := d.path(name)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	// A link fails where a rename would replace: the object appears whole, or not.
+	tmp := filepath.Join(dir, ".new-"+rand.Text())
+	defer os.Remove(tmp)
+	if err := layout.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	if err := os.Link(tmp, path); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w", name, ErrExists)
+	} else if err != nil {
+		return err
+	}
+	return layout.SyncDir(dir)
+}
+
 // Get implements Store.
 func (d Dir) Get(_ context.Context, name string) ([]byte, error) {
 	path, err := d.path(name)
@@ -58,7 +83,12 @@ func (d Dir) Get(_ context.Context, name string) ([]byte, error) {
 // List implements Store.
 func (d Dir) List(_ context.Context, prefix string) ([]string, error) {
 	var names []string
-	err := filepath.WalkDir(d.Root, func(path string, entry fs.DirEntry, err error) error {
+	// Whole folders that cannot match are not looked into.
+	folder, _, _ := cutLast(prefix)
+	if folder != "" && !objectName.MatchString(folder) {
+		return nil, nil
+	}
+	err := filepath.WalkDir(filepath.Join(d.Root, filepath.FromSlash(folder)), func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -77,6 +107,15 @@ func (d Dir) List(_ context.Context, prefix string) ([]string, error) {
 	})
 	slices.Sort(names)
 	return names, err
+}
+
+// cutLast cuts at the last slash.
+func cutLast(name string) (folder, rest string, found bool) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return "", name, false
+	}
+	return name[:i], name[i+1:], true
 }
 
 // Delete implements Store.

@@ -4,10 +4,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -127,24 +129,40 @@ func badRequest(message string) error {
 	return &rest.Error{HTTPStatus: http.StatusBadRequest, Code: rest.CodeInvalid, Message: message}
 }
 
-// decode reads a JSON body; a field that is not known is an error.
+// read reads a body of at most limit bytes.
+func read(r *http.Request, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return nil, badRequest("the body broke off")
+	}
+	if int64(len(data)) > limit {
+		return nil, &rest.Error{HTTPStatus: http.StatusRequestEntityTooLarge, Code: rest.CodeInvalid, Message: fmt.Sprintf("the body is larger than %d bytes", limit)}
+	}
+	return data, nil
+}
+
+// decode reads a JSON body: one value, without a field that is not known.
 func decode(r *http.Request, into any) error {
-	dec := json.NewDecoder(io.LimitReader(r.Body, maxBody))
+	data, err := read(r, maxBody)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	dec.UseNumber()
 	if err := dec.Decode(into); err != nil {
 		return badRequest("the body is not the JSON that is wanted: " + err.Error())
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("the body is more than one JSON value")
+	}
 	return nil
 }
 
 func (s server) upload(r *http.Request) (any, error) {
-	data, err := io.ReadAll(io.LimitReader(r.Body, s.MaxArtifact+1))
+	data, err := read(r, s.MaxArtifact)
 	if err != nil {
-		return nil, badRequest("the upload broke off")
-	}
-	if int64(len(data)) > s.MaxArtifact {
-		return nil, badRequest("the plan is too large")
+		return nil, err
 	}
 	return s.Engine.Upload(r.Context(), data)
 }
@@ -174,14 +192,18 @@ func (s server) describe(r *http.Request) (any, error) {
 }
 
 func (s server) log(w http.ResponseWriter, r *http.Request) {
-	flusher, _ := w.(http.Flusher)
+	control := http.NewResponseController(w)
+	begun := false
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	err := s.Engine.Log(r.Context(), r.PathValue("name"), r.URL.Query().Get("follow") == "true", w, func() {
-		if flusher != nil {
-			flusher.Flush()
-		}
+		begun = true
+		_ = control.Flush()
 	})
-	if err != nil {
+	switch {
+	case err != nil && begun: // too late for another answer: break it off
+		s.Logger.Error("log broken off", "path", r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	case err != nil:
 		s.refuse(w, r, err)
 	}
 }

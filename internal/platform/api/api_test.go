@@ -109,7 +109,28 @@ func TestBodiesAreStrict(t *testing.T) {
 	if _, err := c.Upload(t.Context(), make([]byte, 11)); err == nil {
 		t.Error("an upload over the bound was taken")
 	}
-	req, err := http.NewRequest(http.MethodPut, c.BaseURL+"/v1/deployments/x", strings.NewReader(`{"artefact": "typo"}`))
+	url := c.BaseURL
+	for name, c := range map[string]struct {
+		body, want string
+		status     int
+	}{
+		"unknown field": {`{"artefact": "typo"}`, "artefact", http.StatusBadRequest},
+		"two values":    {`{"artifact": "x"} {}`, "more than one", http.StatusBadRequest},
+		"cut off":       {`{"artifact": "x`, "JSON", http.StatusBadRequest},
+		"too large":     {`{"artifact": "` + strings.Repeat("x", maxBody) + `"}`, "larger", http.StatusRequestEntityTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, text := put(t, url, c.body)
+			if status != c.status || !strings.Contains(text, c.want) {
+				t.Errorf("%d %s", status, text)
+			}
+		})
+	}
+}
+
+func put(t *testing.T, url, body string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPut, url+"/v1/deployments/x", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +140,9 @@ func TestBodiesAreStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "artefact") {
-		t.Errorf("%s %s", resp.Status, text)
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return resp.StatusCode, string(data)
 }

@@ -4,7 +4,7 @@
 // that string, elsewhere one literal. The package is pure text: it knows neither
 // plans nor where values come from.
 //
-// Templates are filled in .tf, .tfvars, .tf.json and .tfvars.json files. Other
-// files of a stack (scripts, sources of templatefile) are copied as they are;
-// a template in a comment stays as it is.
+// Templates are filled in .tf, .tofu and .tfvars files and their .json forms.
+// Other files of a stack (scripts, sources of templatefile) are copied as they
+// are; a template in a comment stays as it is.
 package render

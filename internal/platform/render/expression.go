@@ -10,10 +10,21 @@ import (
 	"unicode"
 )
 
-// Scope is the tree of values that expressions walk: maps, lists, strings,
-// float64 and bool. Its roots are "var", "sys", "secret" and the keys of
+// Scope is the tree of values that expressions walk: map[string]any, []any,
+// string, float64, bool and nil. Its roots are "var", "sys", "secret" and the keys of
 // services.
 type Scope map[string]any
+
+// UnknownError says that an expression names something that the scope has not.
+type UnknownError struct {
+	Path   string // $var.nope
+	Parent string // $var
+	Known  []string
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("%s is not known; %s has: %s", e.Path, e.Parent, strings.Join(e.Known, ", "))
+}
 
 // Eval evaluates an expression, as $sys.deploymentCell.publicSubnetIDs[0].id or
 // $func.base64encode($var.x).
@@ -32,34 +43,23 @@ func Eval(expr string, scope Scope) (any, error) {
 // Text is Eval for templates outside Terraform's files: {{ … }} anywhere in a
 // text, each replaced by its value as text.
 func Text(text string, scope Scope) (string, error) {
+	t := newTemplate("", text)
 	var b strings.Builder
-	for {
-		before, expr, after, found := cutPlaceholder(text)
-		b.WriteString(before)
-		if !found {
-			return b.String(), nil
-		}
-		value, err := Eval(expr, scope)
+	pos := 0
+	for _, h := range t.holes {
+		value, err := t.value(h, scope)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%s: %w", h.source, err)
 		}
 		plain, err := asText(value)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%s: %w", h.source, err)
 		}
-		b.WriteString(plain)
-		text = after
+		b.WriteString(t.plain[pos:h.start] + plain)
+		pos = h.end
 	}
-}
-
-// cutPlaceholder cuts a text around its first placeholder.
-func cutPlaceholder(text string) (before, expr, after string, found bool) {
-	for i := range text {
-		if expr, n := placeholder(text[i:]); n > 0 {
-			return text[:i], expr, text[i+n:], true
-		}
-	}
-	return text, "", "", false
+	b.WriteString(t.plain[pos:])
+	return b.String(), nil
 }
 
 // placeholder reads {{ $… }} at the start of s: its expression, and its length
@@ -177,23 +177,23 @@ func walk(path string, value any, segments []segment) (any, error) {
 	case byKey:
 		m, ok := value.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("%s: %s has no parts", here, path)
+			return nil, fmt.Errorf("%s: %s is no map", here, path)
 		}
 		next, ok := m[s.key]
 		if !ok {
-			return nil, fmt.Errorf("%s is not known; %s has: %s", here, path, strings.Join(slices.Sorted(maps.Keys(m)), ", "))
+			return nil, &UnknownError{Path: here, Parent: path, Known: slices.Sorted(maps.Keys(m))}
 		}
 		return walk(here, next, rest)
-	case byIndex:
-		list, ok := value.([]any)
-		if !ok || s.index >= len(list) {
-			return nil, fmt.Errorf("%s: %s has %d elements", here, path, len(list))
-		}
-		return walk(here, list[s.index], rest)
 	}
 	list, ok := value.([]any)
 	if !ok {
-		return nil, fmt.Errorf("%s: %s is not a list", here, path)
+		return nil, fmt.Errorf("%s: %s is no list", here, path)
+	}
+	if s.kind == byIndex {
+		if s.index >= len(list) {
+			return nil, fmt.Errorf("%s: %s has %d elements", here, path, len(list))
+		}
+		return walk(here, list[s.index], rest)
 	}
 	out := make([]any, len(list))
 	for i, item := range list {

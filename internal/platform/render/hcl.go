@@ -1,186 +1,138 @@
 package render
 
 import (
-	"fmt"
+	"errors"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// context is where in HCL a byte stands.
-type context int
-
-const (
-	inBody        context = iota // blocks and expressions
-	inQuotes                     // a quoted string
-	inHere                       // a heredoc
-	inLineComment                // to the end of the line
-	inComment                    // /* … */
-)
-
-// frame is a context within another.
-type frame struct {
-	context
-	depth  int    // of braces, in an interpolation's body
-	marker string // that ends a heredoc
-}
-
-// scanner walks HCL source and keeps the context of each byte.
-type scanner struct {
-	src   string
-	pos   int
-	stack []frame
-	out   strings.Builder
-}
-
-func (s *scanner) top() *frame { return &s.stack[len(s.stack)-1] }
-
-func (s *scanner) push(f frame) { s.stack = append(s.stack, f) }
-
-func (s *scanner) pop() {
-	if len(s.stack) > 1 {
-		s.stack = s.stack[:len(s.stack)-1]
+// configuration fills the placeholders of a file in HCL. Where each one stands
+// is what HCL's own lexer says: it reads the file with a plain number in place
+// of every placeholder, and the token that holds the number is the place.
+func configuration(file, src string, scope Scope) (string, Problems) {
+	t := newTemplate(file, src)
+	if len(t.holes) == 0 {
+		return src, t.problems
 	}
-}
-
-// emit copies n bytes of the source.
-func (s *scanner) emit(n int) {
-	n = min(n, len(s.src)-s.pos)
-	s.out.WriteString(s.src[s.pos : s.pos+n])
-	s.pos += n
-}
-
-func (s *scanner) at(text string) bool { return strings.HasPrefix(s.src[s.pos:], text) }
-
-// configuration fills the placeholders of a .tf or .tfvars file.
-func configuration(file, src string, scope Scope) (string, error) {
-	s := &scanner{src: src, stack: []frame{{context: inBody}}}
-	for s.pos < len(s.src) {
-		if expr, n := placeholder(s.src[s.pos:]); n > 0 && s.top().context != inLineComment && s.top().context != inComment {
-			text, err := s.fill(expr, scope)
-			if err != nil {
-				return "", fmt.Errorf("%s:%d: {{ %s }}: %w", file, 1+strings.Count(s.src[:s.pos], "\n"), expr, err)
-			}
-			s.out.WriteString(text)
-			s.pos += n
+	tokens, _ := hclsyntax.LexConfig([]byte(t.plain), file, hcl.InitialPos) // Terraform says what is wrong with it
+	var b strings.Builder
+	pos, at := 0, 0
+	for i, h := range t.holes {
+		for at < len(tokens)-1 && tokens[at].Range.End.Byte <= h.start {
+			at++
+		}
+		before := t.plain[pos:h.start]
+		pos = h.end
+		filled, eaten, err := t.fill(i, tokens, at, scope)
+		if err != nil {
+			t.problem(h, err)
 			continue
 		}
-		s.step()
+		b.WriteString(before[:len(before)-eaten] + filled)
 	}
-	return s.out.String(), nil
+	b.WriteString(t.plain[pos:])
+	return b.String(), t.problems
 }
 
-func (s *scanner) fill(expr string, scope Scope) (string, error) {
-	value, err := Eval(expr, scope)
+// fill is hole i, which stands in tokens[at], filled for its place; eaten is how
+// many bytes before the hole it stands for as well.
+func (t *template) fill(i int, tokens hclsyntax.Tokens, at int, scope Scope) (filled string, eaten int, err error) {
+	h, token := t.holes[i], tokens[at]
+	if token.Type == hclsyntax.TokenComment {
+		return h.source, 0, nil
+	}
+	value, err := t.value(h, scope)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	switch s.top().context {
-	case inQuotes:
-		return inString(value)
-	case inHere:
-		return inHeredoc(value)
-	}
-	return bare(value)
-}
-
-// step copies the next token and follows the context.
-func (s *scanner) step() {
-	switch s.top().context {
-	case inBody:
-		s.stepBody()
-	case inQuotes:
-		s.stepQuotes()
-	case inHere:
-		s.stepHeredoc()
-	case inLineComment:
-		if s.src[s.pos] == '\n' {
-			s.pop()
+	switch token.Type {
+	case hclsyntax.TokenQuotedLit:
+		if err := t.checkQuoted(i); err != nil {
+			return "", 0, err
 		}
-		s.emit(1)
-	case inComment:
-		if s.at("*/") {
-			s.pop()
-			s.emit(1)
+		filled, err = inString(value)
+	case hclsyntax.TokenStringLit:
+		run := t.plain[t.previousEnd(i):h.start]
+		run = run[len(strings.TrimRight(run, "$%")):]
+		filled, err = inHeredoc(run, value)
+		eaten = len(run)
+	case hclsyntax.TokenNumberLit:
+		if !t.alone(tokens, at, h, value) {
+			return "", 0, errBare
 		}
-		s.emit(1)
-	}
-}
-
-func (s *scanner) stepBody() {
-	switch c := s.src[s.pos]; {
-	case c == '"':
-		s.push(frame{context: inQuotes})
-	case c == '#' || s.at("//"):
-		s.push(frame{context: inLineComment})
-	case s.at("/*"):
-		s.push(frame{context: inComment})
-		s.emit(1)
-	case s.at("<<"):
-		if marker, n := heredocMarker(s.src[s.pos:]); n > 0 {
-			s.emit(n)
-			s.push(frame{context: inHere, marker: marker})
-			return
-		}
-	case c == '{':
-		s.top().depth++
-	case c == '}':
-		if len(s.stack) > 1 && s.top().depth == 0 {
-			s.pop() // the end of an interpolation
-		} else {
-			s.top().depth--
-		}
-	}
-	s.emit(1)
-}
-
-// heredocMarker reads <<EOT or <<-EOT with the end of its line.
-func heredocMarker(src string) (marker string, length int) {
-	rest := strings.TrimPrefix(src[2:], "-")
-	line, _, ok := strings.Cut(rest, "\n")
-	marker = strings.TrimSuffix(line, "\r")
-	if !ok || marker == "" || strings.ContainsFunc(marker, func(r rune) bool { return !isNameRune(r) }) {
-		return "", 0
-	}
-	return marker, len(src) - len(rest) + len(line) + 1
-}
-
-func (s *scanner) stepQuotes() {
-	switch {
-	case s.at(`\`):
-		s.emit(2)
-	case s.at(`"`):
-		s.pop()
-		s.emit(1)
+		filled, err = bare(value)
 	default:
-		s.stepTemplate()
+		err = errBare
 	}
+	return filled, eaten, err
 }
 
-// stepTemplate follows ${ and %{ into their expressions.
-func (s *scanner) stepTemplate() {
+var (
+	errBackslash = errors.New("no value can stand after a backslash")
+	errBraces    = errors.New("no value can stand between $ or % and one of $, % and {")
+	errBare      = errors.New("outside of quotes a value stands alone, as an expression; inside of quotes it can be part of a text")
+)
+
+// checkQuoted refuses the places in a string where a value, or an empty one,
+// would join what stands around it to something else.
+func (t *template) checkQuoted(i int) error {
+	first, last := i, i
+	for first > 0 && t.holes[first-1].end == t.holes[first].start {
+		first--
+	}
+	for last < len(t.holes)-1 && t.holes[last].end == t.holes[last+1].start {
+		last++
+	}
+	before, after := t.plain[:t.holes[first].start], t.plain[t.holes[last].end:]
+	slashes := len(before) - len(strings.TrimRight(before, `\`))
 	switch {
-	case s.at("$${") || s.at("%%{"):
-		s.emit(3)
-	case s.at("${") || s.at("%{"):
-		if _, n := placeholder(s.src[s.pos+1:]); n > 0 {
-			s.emit(1) // a plain $ before a placeholder
-			return
-		}
-		s.emit(2)
-		s.push(frame{context: inBody})
-	default:
-		s.emit(1)
+	case slashes%2 == 1:
+		return errBackslash
+	case before != strings.TrimRight(before, "$%") && after != strings.TrimLeft(after, "${%"):
+		return errBraces
 	}
+	return nil
 }
 
-func (s *scanner) stepHeredoc() {
-	atLineStart := s.src[s.pos-1] == '\n'
-	if atLineStart {
-		line, _, _ := strings.Cut(s.src[s.pos:], "\n")
-		if strings.TrimSpace(line) == s.top().marker {
-			s.pop()
-			s.emit(len(line))
-			return
-		}
+// alone reports whether a value is an expression by itself: neither joined with
+// its neighbours, nor a name of something.
+func (t *template) alone(tokens hclsyntax.Tokens, at int, h hole, value any) bool {
+	token := tokens[at]
+	if token.Range.Start.Byte != h.start || token.Range.End.Byte != h.end {
+		return false
 	}
-	s.stepTemplate()
+	if strings.HasSuffix(strings.TrimSuffix(t.plain[:h.start], "-"), "<<") {
+		return false // a value that is a word would begin a heredoc
+	}
+	_, isMap := value.(map[string]any)
+	return (at == 0 || opensExpression(tokens[at-1])) && closesExpression(tokens[at+1], isMap) // EOF is last
+}
+
+// opensExpression reports whether a value after the token is its own operand.
+func opensExpression(t hclsyntax.Token) bool {
+	switch t.Type {
+	case hclsyntax.TokenIdent:
+		return string(t.Bytes) == "in" || string(t.Bytes) == "if"
+	case hclsyntax.TokenDot, hclsyntax.TokenDoubleColon, hclsyntax.TokenNumberLit, hclsyntax.TokenCQuote,
+		hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCBrace:
+		return false
+	}
+	return true
+}
+
+// closesExpression reports whether a value before the token is no name, and no
+// part of another value; parts can be taken of maps.
+func closesExpression(t hclsyntax.Token, isMap bool) bool {
+	switch t.Type {
+	case hclsyntax.TokenIdent:
+		return string(t.Bytes) == "if"
+	case hclsyntax.TokenDot:
+		return isMap
+	case hclsyntax.TokenEqual, hclsyntax.TokenOBrace, hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc, hclsyntax.TokenOParen,
+		hclsyntax.TokenDoubleColon, hclsyntax.TokenNumberLit:
+		return false
+	}
+	return true
 }

@@ -1,11 +1,14 @@
 package render
 
 import (
+	"errors"
+	"math"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
 	"pgregory.net/rapid"
 )
@@ -17,6 +20,11 @@ var places = []struct {
 	before, after string
 }{
 	{"string", `got = "{{ $var.x }}"`, "", ""},
+	{"after a percent sign", `got = "%{{ $var.x }}"`, "%", ""},
+	{"after dollars", `got = "$${{ $var.x }}"`, "$$", ""},
+	{"after a backslash that is escaped", `got = "\\{{ $var.x }}"`, `\`, ""},
+	{"after a dollar in a heredoc", "got = <<EOT\na $%${{ $var.x }}{\nEOT", "a $%$", "{\n"},
+	{"whole line of a flush heredoc", "got = <<-EOT\n  {{ $var.x }}\n  EOT", "", "\n"},
 	{"part of a string", `got = "a-{{ $var.x }}-b"`, "a-", "-b"},
 	{"after a dollar", `got = "${{ $var.x }}"`, "$", ""},
 	{"before a brace", `got = "{{ $var.x }}{a}"`, "", "{a}"},
@@ -108,8 +116,8 @@ func FuzzSourceNeverPanics(f *testing.F) {
 	f.Add(`"${"`)
 	f.Fuzz(func(t *testing.T, src string) {
 		scope := Scope{"var": map[string]any{"x": "v"}}
-		_, _ = File("a.tf", src, scope)
 		_, _ = File("a.tf.json", src, scope)
+		checkStructure(t, src, "v\"\n${}")
 		_, _ = Text(src, scope)
 	})
 }
@@ -167,13 +175,127 @@ func TestUnknownPathNamesPlaceAndChoices(t *testing.T) {
 	}
 }
 
-func TestJSONFilesTakeNoTemplates(t *testing.T) {
-	scope := Scope{"var": map[string]any{"x": "${file(1)}", "y": "a\"b\n", "n": "2"}}
-	if _, err := File("a.tf.json", `{"a": "{{ $var.x }}"}`, scope); err == nil {
-		t.Error("a template was put into a JSON file")
+func TestPlacesWhereNoValueCanStandAreRefused(t *testing.T) {
+	scope := Scope{"var": map[string]any{"x": "3", "empty": ""}}
+	for name, src := range map[string]string{
+		"part of a number":             "a = 1{{ $var.x }}",
+		"two values side by side":      "a = {{ $var.x }}{{ $var.x }}",
+		"part of a name":               "a = local.b_{{ $var.x }}",
+		"attribute of something":       "a = local.{{ $var.x }}",
+		"name of an attribute":         "{{ $var.x }} = 1",
+		"type of a block":              "{{ $var.x }} {}",
+		"label of a block":             "b {{ $var.x }} {}",
+		"name of a function":           "a = {{ $var.x }}(1)",
+		"marker of a heredoc":          "a = <<{{ $var.x }}\nEOT\n",
+		"after a backslash":            `a = "\{{ $var.x }}"`,
+		"between a dollar and a brace": `a = "${{ $var.empty }}{file(1)}"`,
+		"two of them":                  `a = "%{{ $var.empty }}{{ $var.empty }}{file(1)}"`,
+		"braces that are never closed": `a = "{{ $var.x }"`,
+		"an expression without its $":  `a = "{{ var.x }}"`,
+	} {
+		if out, err := File("main.tf", src, scope); err == nil {
+			t.Errorf("%s: %s became %s", name, src, out)
+		}
 	}
-	got, err := File("a.tf.json", `{"a": "{{ $var.y }}", "b": {{ $var.n }}}`, scope)
-	if err != nil || got != `{"a": "a\"b\n", "b": 2}` {
+	const ours = `a = "{{ .Names }}" # {{ $var.nope }} {{ $var.nope`
+	if out, err := File("main.tf", ours, scope); err != nil || out != ours {
+		t.Errorf("braces that are not ours, and comments: %q, %v", out, err)
+	}
+}
+
+func TestEveryProblemOfAStackComesAtOnce(t *testing.T) {
+	_, err := Stack(map[string]string{
+		"tf/main.tf":        "a = \"{{ $var.nope }}\"\nb = 1{{ $var.x }}\nmodule \"m\" {\n  source = \"../mod\"\n}\n",
+		"mod/main.tf":       "c = \"{{ $sys.id }}\"",
+		"elsewhere/main.tf": "d = \"{{ $var.ofAnotherPlan }}\"",
+	}, "tf", Scope{"var": map[string]any{"x": "1"}})
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 3 {
+		t.Fatalf("%v, want three problems", err)
+	}
+	for _, want := range []string{"tf/main.tf:1:6: {{ $var.nope }}: ", "tf/main.tf:2:6: ", "mod/main.tf:1:6: {{ $sys.id }}: $sys is not known"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in:\n%v", want, err)
+		}
+	}
+}
+
+func TestOnlyTheStacksFilesAreRendered(t *testing.T) {
+	src := map[string]string{
+		"tf/main.tf":        "a = \"{{ $var.x }}\"",
+		"tf/b.tofu":         "b = \"{{ $var.x }}\"",
+		"tf/script.sh":      "echo '{{ $var.x }}'",
+		"elsewhere/main.tf": "d = \"{{ $var.ofAnotherPlan }}\"",
+	}
+	out, err := Stack(src, "tf", Scope{"var": map[string]any{"x": "v"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"tf/main.tf": `a = "v"`, "tf/b.tofu": `b = "v"`, "tf/script.sh": src["tf/script.sh"], "elsewhere/main.tf": src["elsewhere/main.tf"]} {
+		if out[name] != want {
+			t.Errorf("%s is %q, want %q", name, out[name], want)
+		}
+	}
+}
+
+// TestInvariant10JSONFilesKeepTheirStructure reads every value back as HCL does:
+// as a template, and as it is.
+func TestInvariant10JSONFilesKeepTheirStructure(t *testing.T) {
+	for _, place := range []struct{ src, before, after string }{
+		{`"{{ $var.x }}"`, "", ""}, {`"a{{ $var.x }}$"`, "a", "$"}, {`"${{ $var.x }}"`, "$", ""}, {`"\\{{ $var.x }}{"`, `\`, "{"},
+	} {
+		rapid.Check(t, func(t *rapid.T) {
+			value := anyValue().Draw(t, "value")
+			out, err := File("main.tf.json", `{"before": 1, "got": `+place.src+`}`, Scope{"var": map[string]any{"x": value}})
+			if err != nil {
+				return
+			}
+			file, diags := json.Parse([]byte(out), "main.tf.json")
+			if diags.HasErrors() {
+				t.Fatalf("value %q gives a file that does not parse: %v\n%s", value, diags, out)
+			}
+			attributes, diags := file.Body.JustAttributes()
+			if diags.HasErrors() || len(attributes) != 2 {
+				t.Fatalf("value %q changed the structure: %v\n%s", value, diags, out)
+			}
+			for kind, context := range map[string]*hcl.EvalContext{"template": evalContext(), "text": nil} {
+				got, diags := attributes["got"].Expr.Value(context)
+				if want := cty.StringVal(place.before + value + place.after); diags.HasErrors() || !got.RawEquals(want) {
+					t.Fatalf("value %q reads %#v as a %s, want %#v: %v\n%s", value, got, kind, want, diags, out)
+				}
+			}
+		})
+	}
+}
+
+func TestJSONFilesTakeNoTemplates(t *testing.T) {
+	scope := Scope{"var": map[string]any{"x": "${file(1)}", "y": "a\"b<\n$1", "n": "2", "list": []any{"a", 1.0}}}
+	for _, src := range []string{
+		`{"a": "{{ $var.x }}"}`, `{"a": {{ $var.x }}}`, `{"{{ $var.y }}": 1}`, `{"a": 1{{ $var.n }}}`,
+		`{"a": "${upper(\"{{ $var.y }}\")}"}`, `{"a": "\u00{{ $var.n }}"}`,
+	} {
+		if out, err := File("a.tf.json", src, scope); err == nil {
+			t.Errorf("%s became %s", src, out)
+		}
+	}
+	got, err := File("a.tf.json", `{"a": "{{ $var.y }}", "b": {{ $var.n }}, "c": {{ $var.list }}}`, scope)
+	if err != nil || got != `{"a": "a\"b<\n$1", "b": 2, "c": ["a",1]}` {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestValuesThatNoFileCanHoldAreRefused(t *testing.T) {
+	for name, value := range map[string]any{
+		"NUL": "a\x00", "not UTF-8": "a\xff", "within a list": []any{"a\x00"}, "key of a map": map[string]any{"\xff": 1.0},
+		"not a number": math.NaN(), "of a foreign type": []string{"${file(1)}"},
+	} {
+		for _, src := range []string{`a = "{{ $var.x }}"`, "a = {{ $var.x }}", "a = <<E\n{{ $var.x }}\nE\n"} {
+			if out, err := File("main.tf", src, Scope{"var": map[string]any{"x": value}}); err == nil {
+				t.Errorf("%s: %s became %q", name, src, out)
+			}
+		}
+		if out, err := File("main.tf.json", `{"a": "{{ $var.x }}"}`, Scope{"var": map[string]any{"x": value}}); err == nil {
+			t.Errorf("%s: JSON became %q", name, out)
+		}
 	}
 }

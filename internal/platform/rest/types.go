@@ -94,7 +94,8 @@ type Deployment struct {
 	Plan       Plan                `json:"plan"`
 	Target     string              `json:"target"`
 	Provider   string              `json:"provider"`
-	Tool       string              `json:"tool,omitempty"` // Terraform or OpenTofu, with its version
+	Tool       string              `json:"tool,omitempty"`      // Terraform or OpenTofu, with its version
+	Providers  map[string]string   `json:"providers,omitempty"` // hashicorp/aws: 5.100.0
 	Region     string              `json:"region"`
 	Parameters map[string]any      `json:"parameters"`
 	Outputs    map[string]any      `json:"outputs"`
@@ -174,7 +175,8 @@ const (
 	CodeInvalid      = "invalid_request"
 	CodeUnauthorized = "unauthorized"
 	CodeNotFound     = "not_found"
-	CodeConflict     = "conflict" // a run is under way
+	CodeConflict     = "conflict"           // a run is under way
+	CodeTarget       = "target_unavailable" // AWS or the region did not answer, or refused our credentials
 	CodeInternal     = "internal"
 )
 

@@ -2,7 +2,9 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,6 +12,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/smithy-go"
 )
 
 // Finder finds in AWS what an interrupted run made but did not get to note in
@@ -20,152 +23,185 @@ type Finder struct {
 	EC2   *ec2.Client
 }
 
-// ErrForeign is a resource that stands where the stack wants to make its own.
-type ErrForeign struct{ Type, ID string }
+// Foreign is a resource of somebody else that stands where the stack wants to
+// make its own.
+type Foreign struct{ Type, ID string }
 
-func (e ErrForeign) Error() string {
-	return fmt.Sprintf("%s %s exists already and does not belong to this deployment", e.Type, e.ID)
+func (f Foreign) String() string { return f.Type + " " + f.ID }
+
+// found is a resource in AWS: the id to import it by, and whether it is ours.
+type found struct {
+	id   string
+	ours bool
 }
 
 // Adopt imports into the state what the plan would make and what is there
-// already as ours. It reports how many resources it imported.
-func (r *Run) Adopt(ctx context.Context, f Finder, creates []Planned) (int, error) {
-	n := 0
+// already as ours. It returns how many resources it imported, and what is there
+// but not ours.
+func (r *Run) Adopt(ctx context.Context, f Finder, creates []Planned) (n int, foreign []Foreign, err error) {
 	for _, p := range creates {
-		id, err := f.find(ctx, p)
-		if err != nil {
-			return n, err
-		}
-		if id == "" {
+		there, err := f.find(ctx, p)
+		switch {
+		case err != nil:
+			return n, foreign, fmt.Errorf("look for %s in AWS: %w", p.Address, err)
+		case there.id == "":
+			continue
+		case !there.ours:
+			foreign = append(foreign, Foreign{Type: p.Type, ID: there.id})
 			continue
 		}
-		if err := r.fail(ctx, "import", r.tf.Import(ctx, p.Address, id)); err != nil {
-			return n, err
+		if err := r.fail(ctx, "import", r.tf.Import(ctx, p.Address, there.id)); err != nil {
+			return n, foreign, err
 		}
 		n++
 	}
-	return n, nil
+	return n, foreign, nil
 }
 
-// find returns the id to import a planned resource by, or "" when it is not
-// there.
-func (f Finder) find(ctx context.Context, p Planned) (string, error) {
+// find looks for a planned resource; the id is empty when it is not there, or
+// when AWS is to choose its name.
+func (f Finder) find(ctx context.Context, p Planned) (found, error) {
 	text := func(key string) string { s, _ := p.After[key].(string); return s }
-	var find func(context.Context, string) (string, []rdstypes.Tag, error)
+	if p.Type == "aws_security_group" {
+		return f.securityGroup(ctx, text("name"), text("vpc_id"))
+	}
+	var look func(context.Context, string) ([]rdstypes.Tag, error)
 	var name string
 	switch p.Type {
-	case "aws_security_group":
-		return f.securityGroup(ctx, text("name"), text("vpc_id"))
 	case "aws_db_subnet_group":
-		name, find = text("name"), f.subnetGroup
+		name, look = text("name"), f.subnetGroup
+	case "aws_rds_cluster_parameter_group":
+		name, look = text("name"), f.clusterParameterGroup
+	case "aws_db_parameter_group":
+		name, look = text("name"), f.parameterGroup
 	case "aws_rds_cluster":
-		name, find = text("cluster_identifier"), f.cluster
+		name, look = text("cluster_identifier"), f.cluster
 	case "aws_rds_cluster_instance":
-		name, find = text("identifier"), f.instance
+		name, look = text("identifier"), f.instance
 	}
 	if name == "" {
-		return "", nil
+		return found{}, nil
 	}
-	id, tags, err := find(ctx, name)
-	if err != nil || id == "" {
-		return "", err
+	tags, err := look(ctx, name)
+	if errors.Is(err, errNotThere) {
+		return found{}, nil
 	}
-	for _, t := range tags {
-		if aws.ToString(t.Key) == OwnerTag && aws.ToString(t.Value) == f.Owner {
-			return id, nil
-		}
-	}
-	return "", ErrForeign{Type: p.Type, ID: id}
+	return found{id: name, ours: f.owns(tags)}, err
 }
 
-func (f Finder) securityGroup(ctx context.Context, name, vpc string) (string, error) {
+func (f Finder) owns(tags []rdstypes.Tag) bool {
+	return slices.ContainsFunc(tags, func(t rdstypes.Tag) bool {
+		return aws.ToString(t.Key) == OwnerTag && aws.ToString(t.Value) == f.Owner
+	})
+}
+
+func (f Finder) securityGroup(ctx context.Context, name, vpc string) (found, error) {
 	if name == "" || vpc == "" {
-		return "", nil
+		return found{}, nil
 	}
 	out, err := f.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{
 		{Name: aws.String("group-name"), Values: []string{name}}, {Name: aws.String("vpc-id"), Values: []string{vpc}},
 	}})
 	if err != nil || len(out.SecurityGroups) == 0 {
-		return "", err
+		return found{}, err
 	}
 	group := out.SecurityGroups[0]
-	for _, t := range group.Tags {
-		if aws.ToString(t.Key) == OwnerTag && aws.ToString(t.Value) == f.Owner {
-			return aws.ToString(group.GroupId), nil
-		}
-	}
-	return "", ErrForeign{Type: "aws_security_group", ID: aws.ToString(group.GroupId)}
+	ours := slices.ContainsFunc(group.Tags, func(t ec2types.Tag) bool {
+		return aws.ToString(t.Key) == OwnerTag && aws.ToString(t.Value) == f.Owner
+	})
+	return found{id: aws.ToString(group.GroupId), ours: ours}, nil
 }
 
-func (f Finder) subnetGroup(ctx context.Context, name string) (string, []rdstypes.Tag, error) {
+// errNotThere says that AWS has no such resource.
+var errNotThere = errors.New("not there")
+
+// notThere turns AWS's error of this code into errNotThere.
+func notThere(err error, code string) error {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == code {
+		return errNotThere
+	}
+	return err
+}
+
+func (f Finder) subnetGroup(ctx context.Context, name string) ([]rdstypes.Tag, error) {
 	out, err := f.RDS.DescribeDBSubnetGroups(ctx, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &name})
-	if isCode(err, "DBSubnetGroupNotFoundFault") {
-		return "", nil, nil
-	}
-	if err != nil || len(out.DBSubnetGroups) == 0 {
-		return "", nil, err
-	}
-	tags, err := f.RDS.ListTagsForResource(ctx, &rds.ListTagsForResourceInput{ResourceName: out.DBSubnetGroups[0].DBSubnetGroupArn})
 	if err != nil {
-		return "", nil, err
+		return nil, notThere(err, "DBSubnetGroupNotFoundFault")
 	}
-	return name, tags.TagList, nil
+	if len(out.DBSubnetGroups) == 0 {
+		return nil, errNotThere
+	}
+	return f.tags(ctx, out.DBSubnetGroups[0].DBSubnetGroupArn)
 }
 
-func (f Finder) cluster(ctx context.Context, id string) (string, []rdstypes.Tag, error) {
-	var tags []rdstypes.Tag
-	found, err := settled(ctx, func() (string, error) {
+func (f Finder) clusterParameterGroup(ctx context.Context, name string) ([]rdstypes.Tag, error) {
+	out, err := f.RDS.DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{DBClusterParameterGroupName: &name})
+	if err != nil {
+		return nil, notThere(err, "DBParameterGroupNotFound")
+	}
+	if len(out.DBClusterParameterGroups) == 0 {
+		return nil, errNotThere
+	}
+	return f.tags(ctx, out.DBClusterParameterGroups[0].DBClusterParameterGroupArn)
+}
+
+func (f Finder) parameterGroup(ctx context.Context, name string) ([]rdstypes.Tag, error) {
+	out, err := f.RDS.DescribeDBParameterGroups(ctx, &rds.DescribeDBParameterGroupsInput{DBParameterGroupName: &name})
+	if err != nil {
+		return nil, notThere(err, "DBParameterGroupNotFound")
+	}
+	if len(out.DBParameterGroups) == 0 {
+		return nil, errNotThere
+	}
+	return f.tags(ctx, out.DBParameterGroups[0].DBParameterGroupArn)
+}
+
+func (f Finder) tags(ctx context.Context, arn *string) ([]rdstypes.Tag, error) {
+	out, err := f.RDS.ListTagsForResource(ctx, &rds.ListTagsForResourceInput{ResourceName: arn})
+	if err != nil {
+		return nil, err
+	}
+	return out.TagList, nil
+}
+
+func (f Finder) cluster(ctx context.Context, id string) ([]rdstypes.Tag, error) {
+	return settled(ctx, func() (string, []rdstypes.Tag, error) {
 		out, err := f.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
-		if isCode(err, "DBClusterNotFoundFault") {
-			return gone, nil
+		if err != nil {
+			return "", nil, notThere(err, "DBClusterNotFoundFault")
 		}
-		if err != nil || len(out.DBClusters) == 0 {
-			return gone, err
+		if len(out.DBClusters) == 0 {
+			return "", nil, errNotThere
 		}
-		tags = out.DBClusters[0].TagList
-		return aws.ToString(out.DBClusters[0].Status), nil
+		return aws.ToString(out.DBClusters[0].Status), out.DBClusters[0].TagList, nil
 	})
-	if err != nil || !found {
-		return "", nil, err
-	}
-	return id, tags, nil
 }
 
-func (f Finder) instance(ctx context.Context, id string) (string, []rdstypes.Tag, error) {
-	var tags []rdstypes.Tag
-	found, err := settled(ctx, func() (string, error) {
+func (f Finder) instance(ctx context.Context, id string) ([]rdstypes.Tag, error) {
+	return settled(ctx, func() (string, []rdstypes.Tag, error) {
 		out, err := f.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
-		if isCode(err, "DBInstanceNotFound") {
-			return gone, nil
+		if err != nil {
+			return "", nil, notThere(err, "DBInstanceNotFound")
 		}
-		if err != nil || len(out.DBInstances) == 0 {
-			return gone, err
+		if len(out.DBInstances) == 0 {
+			return "", nil, errNotThere
 		}
-		tags = out.DBInstances[0].TagList
-		return aws.ToString(out.DBInstances[0].DBInstanceStatus), nil
+		return aws.ToString(out.DBInstances[0].DBInstanceStatus), out.DBInstances[0].TagList, nil
 	})
-	if err != nil || !found {
-		return "", nil, err
-	}
-	return id, tags, nil
 }
 
-const gone = ""
-
-// settled waits while a resource is being made or deleted, and reports whether
-// it is there in the end.
-func settled(ctx context.Context, status func() (string, error)) (bool, error) {
+// settled waits while a resource is being made or deleted, and returns its tags
+// if it is there in the end.
+func settled(ctx context.Context, look func() (status string, tags []rdstypes.Tag, err error)) ([]rdstypes.Tag, error) {
 	for {
-		s, err := status()
-		if err != nil || s == gone {
-			return false, err
-		}
-		if s != "creating" && s != "deleting" {
-			return true, nil
+		status, tags, err := look()
+		if err != nil || (status != "creating" && status != "deleting") {
+			return tags, err
 		}
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

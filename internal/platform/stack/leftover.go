@@ -1,21 +1,21 @@
 package stack
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// EndLeftovers ends the processes that an interrupted run left: Terraform and
-// its providers, known by their working directory. Terraform itself dies with
-// us; its providers may not.
+// EndLeftovers ends the processes that an interrupted run in dir left: Terraform
+// and its providers, known by the configuration in their environment, which is
+// that run's alone. Terraform itself dies with us; its providers may not.
 func EndLeftovers(dir string) {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		pids := workingIn(dir)
+		pids := processesOf(dir)
 		if len(pids) == 0 || time.Now().After(deadline) {
 			return
 		}
@@ -26,12 +26,13 @@ func EndLeftovers(dir string) {
 	}
 }
 
-func workingIn(dir string) []int {
+func processesOf(dir string) []int {
 	procs, _ := filepath.Glob("/proc/[0-9]*")
+	mark := []byte("\x00" + configVariable + "=" + configFile(dir) + "\x00")
 	var pids []int
 	for _, proc := range procs {
-		cwd, err := os.Readlink(filepath.Join(proc, "cwd"))
-		if err != nil || (cwd != dir && !strings.HasPrefix(cwd, dir+"/")) {
+		env, err := os.ReadFile(filepath.Join(proc, "environ"))
+		if err != nil || !bytes.Contains(append([]byte{0}, env...), mark) {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(proc)); err == nil && pid != os.Getpid() {

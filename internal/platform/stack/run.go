@@ -39,6 +39,12 @@ type Run struct {
 // interruptDelay is how long Terraform may take to end after SIGINT.
 const interruptDelay = 60 * time.Second
 
+// configVariable names Terraform's CLI configuration, which every run has for
+// itself.
+const configVariable = "TF_CLI_CONFIG_FILE"
+
+func configFile(dir string) string { return filepath.Join(dir, "terraformrc") }
+
 // Files is where the rendered files of a run in dir belong.
 func Files(dir string) string { return filepath.Join(dir, "files") }
 
@@ -49,8 +55,7 @@ func New(c Config) (*Run, error) {
 	if err := prepare(Files(c.Dir), work, c.Owner, c.Target); err != nil {
 		return nil, err
 	}
-	rc := filepath.Join(c.Dir, "terraformrc")
-	if err := c.Installation.write(rc); err != nil {
+	if err := c.Installation.write(configFile(c.Dir)); err != nil {
 		return nil, err
 	}
 	tf, err := tfexec.NewTerraform(work, c.Tool.Path)
@@ -64,16 +69,33 @@ func New(c Config) (*Run, error) {
 	if err := tf.SetWaitDelay(interruptDelay); err != nil {
 		return nil, err
 	}
-	return r, tf.SetEnv(r.environment(rc))
+	tmp, err := tempDir(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return r, tf.SetEnv(r.environment(tmp))
+}
+
+// longestTempDir leaves room for the name of a provider's socket.
+const longestTempDir = 80
+
+// tempDir is the run's own, so that nothing of it outlives the run, unless the
+// sockets that providers make there would have too long a path.
+func tempDir(dir string) (string, error) {
+	tmp := filepath.Join(dir, "tmp")
+	if len(tmp) > longestTempDir {
+		return os.TempDir(), nil
+	}
+	return tmp, os.MkdirAll(tmp, 0o700)
 }
 
 // environment is all that Terraform and its providers see.
-func (r *Run) environment(rc string) map[string]string {
+func (r *Run) environment(tmp string) map[string]string {
 	env := map[string]string{
 		"PATH":                      os.Getenv("PATH"),
 		"HOME":                      r.config.Dir,
-		"TMPDIR":                    os.TempDir(),
-		"TF_CLI_CONFIG_FILE":        rc,
+		"TMPDIR":                    tmp,
+		configVariable:              configFile(r.config.Dir),
 		"CHECKPOINT_DISABLE":        "1",
 		"AWS_EC2_METADATA_DISABLED": "true",
 	}
@@ -138,13 +160,26 @@ func tidy(text string) string {
 	return strings.Join(lines, "\n")
 }
 
+// silently keeps what a command writes for programs out of the log.
+func (r *Run) silently() (restore func()) {
+	r.tf.SetStdout(io.Discard)
+	return func() { r.tf.SetStdout(r.log) }
+}
+
 // Init installs providers and modules.
 func (r *Run) Init(ctx context.Context) error {
-	return r.fail(ctx, "init", r.tf.Init(ctx, tfexec.Upgrade(false)))
+	restore := r.silently()
+	_, _, err := r.tf.Version(ctx, false) // kept: every command asks for it
+	restore()
+	if err == nil {
+		err = r.tf.Init(ctx, tfexec.Upgrade(false))
+	}
+	return r.fail(ctx, "init", err)
 }
 
 // Validate checks the configuration against the providers' schemas.
 func (r *Run) Validate(ctx context.Context) error {
+	defer r.silently()()
 	out, err := r.tf.Validate(ctx)
 	if err != nil {
 		return r.fail(ctx, "validate", err)
@@ -207,8 +242,7 @@ func (r *Run) Plan(ctx context.Context, destroy bool) (s Summary, changed bool, 
 		return s, false, r.fail(ctx, "plan", err)
 	}
 	_ = r.log.Flush()
-	r.tf.SetStdout(io.Discard) // the plan as JSON has every value in it
-	defer r.tf.SetStdout(r.log)
+	defer r.silently()() // the plan as JSON has every value in it
 	plan, err := r.tf.ShowPlanFile(ctx, planFile)
 	if err != nil {
 		return s, false, r.fail(ctx, "plan", err)
@@ -260,8 +294,7 @@ type Output struct {
 
 // Outputs reads the outputs from the state.
 func (r *Run) Outputs(ctx context.Context) (map[string]Output, error) {
-	r.tf.SetStdout(io.Discard)
-	defer r.tf.SetStdout(r.log)
+	defer r.silently()()
 	metas, err := r.tf.Output(ctx)
 	if err != nil {
 		return nil, r.fail(ctx, "output", err)

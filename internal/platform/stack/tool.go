@@ -28,7 +28,7 @@ type Tool struct {
 func (t Tool) String() string { return t.Name + " " + t.Version }
 
 // FindTool looks for terraform and tofu: DAYBREAK_TERRAFORM, PATH, and where
-// "make setup" builds OpenTofu.
+// OpenTofu is built.
 func FindTool(ctx context.Context) (Tool, error) {
 	var tooOld []string
 	for _, candidate := range candidates() {
@@ -57,16 +57,19 @@ func candidates() []string {
 		return []string{path}
 	}
 	list := []string{"terraform", "tofu"}
-	tools := os.Getenv("DAYBREAK_TOOLS")
-	if tools == "" {
-		if cache, err := os.UserCacheDir(); err == nil {
-			tools = filepath.Join(cache, "daybreak-tools")
-		}
-	}
-	if tools != "" {
-		list = append(list, filepath.Join(tools, "bin", "tofu"))
+	if dir, err := ToolsDir(); err == nil {
+		list = append(list, filepath.Join(dir, "bin", "tofu"))
 	}
 	return list
+}
+
+// ToolsDir is where tools are built: DAYBREAK_TOOLS, else in the user's cache.
+func ToolsDir() (string, error) {
+	if dir := os.Getenv("DAYBREAK_TOOLS"); dir != "" {
+		return dir, nil
+	}
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "daybreak-tools"), err
 }
 
 func identify(ctx context.Context, path string) (Tool, error) {

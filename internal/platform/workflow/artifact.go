@@ -70,7 +70,7 @@ func unpack(data []byte) (artifact, error) {
 		}
 		if name == specName {
 			a.spec = content
-		} else if file, ok := strings.CutPrefix(name, stackFolder); ok {
+		} else if file, ok := strings.CutPrefix(name, stackFolder); ok && !leftBehind(file) {
 			a.files[file] = string(content)
 		}
 	}
@@ -80,14 +80,26 @@ func unpack(data []byte) (artifact, error) {
 	return a, nil
 }
 
-// Upload stores a plan and returns its digest.
+// leftBehind says of a file that Terraform made it when it was run in the folder.
+// Used in a run, it would stand for another deployment's resources or providers.
+func leftBehind(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == ".terraform" || part == ".terraform.lock.hcl" || strings.HasPrefix(part, "terraform.tfstate") {
+			return true
+		}
+	}
+	return false
+}
+
+// Upload stores a plan and returns its digest. It is sealed, since a spec may
+// hold a repository's access token.
 func (e *Engine) Upload(ctx context.Context, data []byte) (rest.Artifact, error) {
 	if _, err := unpack(data); err != nil {
 		return rest.Artifact{}, invalid("the plan cannot be read: "+err.Error(), nil)
 	}
 	sum := sha256.Sum256(data)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
-	return rest.Artifact{Digest: digest}, e.Blobs.Put(ctx, artifactName(digest), data)
+	return rest.Artifact{Digest: digest}, e.Blobs.Put(ctx, artifactName(digest), e.Keyring.Seal(data, artifactName(digest)))
 }
 
 func artifactName(digest string) string { return "artifacts/" + digest }
@@ -99,6 +111,9 @@ func (e *Engine) artifact(ctx context.Context, digest string) (artifact, error) 
 	}
 	if err != nil {
 		return artifact{}, err
+	}
+	if data, err = e.Keyring.Open(data, artifactName(digest)); err != nil {
+		return artifact{}, fmt.Errorf("artifact %s: %w", digest, err)
 	}
 	return unpack(data)
 }

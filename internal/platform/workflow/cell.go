@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -43,6 +45,28 @@ func (e *Engine) cellOf(ctx context.Context, target string) (cell, error) {
 		return cell{}, invalid("no AWS region is set for the server", nil, "Start the server with AWS_REGION and credentials in its environment.")
 	}
 	return cell{aws: c, target: stack.Target{Region: c.Region}}, nil
+}
+
+// cellTimeout bounds how long finding out where a deployment stands may take.
+const cellTimeout = 30 * time.Second
+
+// place is where a deployment stands, and its $sys.
+func (e *Engine) place(ctx context.Context, d *Deployment) (cell, render.System, error) {
+	limited, cancel := context.WithTimeout(ctx, cellTimeout)
+	defer cancel()
+	c, err := e.cellOf(limited, d.Target)
+	if err != nil {
+		return c, render.System{}, err
+	}
+	sys, err := c.system(limited, d.ID, d.Name)
+	if err == nil || ctx.Err() != nil {
+		return c, sys, err
+	}
+	hint := "The embedded region does not answer as it should: daybreak server status"
+	if d.Target == rest.TargetAWS {
+		hint = "Is AWS reachable from here, and are the credentials in the server's environment right? It must be started with them."
+	}
+	return c, sys, &rest.Error{HTTPStatus: http.StatusBadGateway, Code: rest.CodeTarget, Message: err.Error(), Hint: hint}
 }
 
 // system is $sys of a deployment in this cell.

@@ -40,6 +40,7 @@ type Deployment struct {
 	Outputs   []byte                   `json:"outputs,omitempty"`
 	Endpoints map[string]rest.Endpoint `json:"endpoints,omitempty"`
 	Tool      string                   `json:"tool,omitempty"`
+	Providers map[string]string        `json:"providers,omitempty"`
 	Region    string                   `json:"region,omitempty"`
 	Vpc       string                   `json:"vpc,omitempty"`
 }

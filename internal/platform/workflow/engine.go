@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -29,6 +30,8 @@ type Config struct {
 	// Tool finds Terraform or OpenTofu at each run, so that one can be installed
 	// meanwhile.
 	Tool func(context.Context) (stack.Tool, error)
+	// BuildTool builds one where none is found.
+	BuildTool func(ctx context.Context, log io.Writer) (stack.Tool, error)
 	// Mirror is the folder of the embedded providers; RealMirror one of real
 	// providers, or empty for the registry.
 	Mirror, RealMirror string
@@ -41,6 +44,8 @@ type Engine struct {
 	Config
 	table state.Table[Deployment]
 	runs  *prometheus.CounterVec
+
+	building sync.Mutex // one build of a tool at a time
 
 	mu     sync.Mutex
 	active map[string]bool // deployments with a run in this process
@@ -148,17 +153,16 @@ func (e *Engine) execute(ctx context.Context, id string) {
 	}
 	logger.Info("run begins")
 	r := &run{engine: e, d: item.Value, logger: logger}
-	err = r.carryOut(ctx)
-	if ctx.Err() != nil {
+	result, err := r.carryOut(ctx)
+	switch {
+	case ctx.Err() != nil:
 		logger.Info("run interrupted; the next process goes on")
-		return
+	case err != nil:
+		logger.Error("the run's end could not be stored; it is taken up again", "error", err)
+	default:
+		e.runs.WithLabelValues(string(item.Value.Run.Operation), result).Inc()
+		logger.Info("run ended", "result", result)
 	}
-	result := "done"
-	if err != nil {
-		result = "failed"
-	}
-	e.runs.WithLabelValues(string(item.Value.Run.Operation), result).Inc()
-	logger.Info("run ended", "result", result)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/go-git/go-git/v5"
@@ -31,24 +32,35 @@ func clone(ctx context.Context, g spec.Git) (files map[string]string, commit str
 		}
 		options.Auth = &http.BasicAuth{Username: user, Password: g.AccessToken}
 	}
+	name := withoutCredentials(g.RepositoryURL)
 	repo, err := git.CloneContext(ctx, memory.NewStorage(), nil, options)
 	if err != nil {
-		return nil, "", fmt.Errorf("clone %s at %s: %w", g.RepositoryURL, g.Reference, err)
+		return nil, "", fmt.Errorf("clone %s at %s: %w", name, g.Reference, err)
 	}
 	hash := plumbing.NewHash(g.CommitSHA)
 	if g.CommitSHA == "" {
 		head, err := repo.Head()
 		if err != nil {
-			return nil, "", fmt.Errorf("%s at %s: %w", g.RepositoryURL, g.Reference, err)
+			return nil, "", fmt.Errorf("%s at %s: %w", name, g.Reference, err)
 		}
 		hash = head.Hash()
 	}
 	c, err := repo.CommitObject(hash)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: commit %s: %w", g.RepositoryURL, hash, err)
+		return nil, "", fmt.Errorf("%s: commit %s: %w", name, hash, err)
 	}
 	files, err = filesOf(c)
 	return files, hash.String(), err
+}
+
+// withoutCredentials is a repository's URL as it may be shown.
+func withoutCredentials(repository string) string {
+	u, err := url.Parse(repository)
+	if err != nil || u.User == nil {
+		return repository
+	}
+	u.User = nil
+	return u.String()
 }
 
 // reference takes a branch's short name too.

@@ -106,7 +106,7 @@ func (e *Engine) accept(ctx context.Context, d *Deployment, req rest.UpRequest) 
 		if d.Artifact, d.Commit, err = e.fetch(ctx, &a, root); err != nil {
 			return err
 		}
-		d.Origin = root.Terraform.Git.RepositoryURL + " at " + d.Commit[:min(12, len(d.Commit))]
+		d.Origin = withoutCredentials(root.Terraform.Git.RepositoryURL) + " at " + d.Commit[:min(12, len(d.Commit))]
 	}
 	values, err := e.resolve(d, root, req.Parameters)
 	if err != nil {
@@ -127,7 +127,7 @@ func (e *Engine) fetch(ctx context.Context, a *artifact, root *spec.Service) (di
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if a.files, commit, err = clone(ctx, *g); err != nil {
-		return "", "", invalid(err.Error(), nil, "If you have a checkout: --source "+g.RepositoryURL+"=PATH")
+		return "", "", invalid(err.Error(), nil, "If you have a checkout: --source "+withoutCredentials(g.RepositoryURL)+"=PATH")
 	}
 	data, err := a.pack()
 	if err != nil {
@@ -164,11 +164,7 @@ func (e *Engine) resolve(d *Deployment, root *spec.Service, given map[string]any
 // tryOut renders the stack and looks at what it declares, before anything is
 // stored.
 func (e *Engine) tryOut(ctx context.Context, d *Deployment, a artifact, root *spec.Service, values spec.Values) error {
-	cell, err := e.cellOf(ctx, d.Target)
-	if err != nil {
-		return err
-	}
-	sys, err := cell.system(ctx, d.ID, d.Name)
+	_, sys, err := e.place(ctx, d)
 	if err != nil {
 		return err
 	}

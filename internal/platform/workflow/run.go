@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/daybreakdb/daybreak/internal/platform/render"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 	"github.com/daybreakdb/daybreak/internal/platform/spec"
 	"github.com/daybreakdb/daybreak/internal/platform/stack"
+	"github.com/daybreakdb/daybreak/internal/state"
 )
 
 // run carries out one run of a deployment. Everything it does may be done
@@ -22,6 +24,10 @@ type run struct {
 	logger *slog.Logger
 	d      Deployment
 
+	unsure  bool // the deployment was, when the run began
+	taken   bool // the state of an interrupted run is kept
+	begun   int  // steps
+	tool    stack.Tool
 	root    *spec.Service
 	values  spec.Values
 	cell    cell
@@ -37,29 +43,49 @@ type step struct {
 	do   func(context.Context) (detail string, err error)
 }
 
-func (r *run) carryOut(ctx context.Context) error {
-	if err := r.begin(ctx); err != nil {
-		return r.finish(ctx, err)
+// carryOut returns what came of the run; an error says that it is not stored.
+func (r *run) carryOut(ctx context.Context) (result string, err error) {
+	r.unsure = r.d.Unsure
+	err = r.begin(ctx)
+	if err == nil {
+		defer r.log.Close()
+		err = r.takeSteps(ctx)
 	}
-	defer r.log.Close()
-	steps := []step{{"render", r.render}, {"init", r.init}}
-	switch {
-	case r.d.Run.Operation == OperationDown && !r.madeAnything(ctx):
-		// Even a plan that cannot be initialized can be removed.
-		steps = nil
-	case r.d.Run.Operation == OperationDown:
-		steps = append(steps, step{"plan", r.planDestroy}, step{"destroy", r.apply})
-	default:
-		steps = append(steps, step{"validate", r.validate}, step{"plan", r.plan}, step{"apply", r.apply},
-			step{"outputs", r.outputs}, step{"endpoints", r.endpoints})
+	result = "done"
+	if err != nil {
+		result = "failed"
 	}
-	var err error
-	for _, s := range steps {
-		if err = r.step(ctx, s); err != nil {
-			break
+	return result, r.finish(ctx, err)
+}
+
+func (r *run) takeSteps(ctx context.Context) error {
+	for _, s := range r.steps(ctx) {
+		if err := r.step(ctx, s); err != nil {
+			return err
 		}
 	}
-	return r.finish(ctx, err)
+	return nil
+}
+
+func (r *run) steps(ctx context.Context) []step {
+	down := r.d.Run.Operation == OperationDown
+	if down && !r.madeAnything(ctx) {
+		return nil // even a plan that cannot be initialized can be removed
+	}
+	var steps []step
+	if r.lacksTool(ctx) {
+		steps = append(steps, step{"opentofu", r.buildTool})
+	}
+	steps = append(steps, step{"render", r.render}, step{"init", r.init})
+	if !down {
+		return append(steps, step{"validate", r.validate}, step{"plan", r.plan}, step{"apply", r.apply},
+			step{"outputs", r.outputs}, step{"endpoints", r.endpoints})
+	}
+	steps = append(steps, step{"plan", r.planDestroy}, step{"destroy", r.apply})
+	if r.unsure {
+		steps = append(steps, step{"leftovers", r.nothingLeft})
+	}
+	return steps
 }
 
 // madeAnything reports whether an apply was ever begun.
@@ -85,20 +111,33 @@ func (r *run) begin(ctx context.Context) error {
 	return r.save(ctx, func(d *Deployment) { d.Run.Steps = nil })
 }
 
-// save writes a change of the deployment.
+// save writes a change of the deployment, which may be made twice; it waits
+// while etcd is away.
 func (r *run) save(ctx context.Context, change func(*Deployment)) error {
-	item, err := r.engine.table.Update(ctx, r.d.ID, func(d *Deployment) error { change(d); return nil })
-	if err == nil {
-		r.d = item.Value
+	for waited := false; ; waited = true {
+		item, err := r.engine.table.Update(ctx, r.d.ID, func(d *Deployment) error { change(d); return nil })
+		if err == nil {
+			r.d = item.Value
+		}
+		if !errors.Is(err, state.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		if !waited {
+			r.logger.Warn("waiting for the state store", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryDelay):
+		}
 	}
-	return err
 }
 
 func (r *run) step(ctx context.Context, s step) error {
 	fmt.Fprintf(r.log, "\n── %s ──\n", s.name)
-	started := time.Now().UTC()
+	n, started := r.begun, time.Now().UTC()
+	r.begun++
 	err := r.save(ctx, func(d *Deployment) {
-		d.Run.Steps = append(d.Run.Steps, Step{Name: s.name, Status: rest.StepRunning, Started: started})
+		d.Run.Steps = append(d.Run.Steps[:n], Step{Name: s.name, Status: rest.StepRunning, Started: started})
 	})
 	if err != nil {
 		return err
@@ -107,13 +146,12 @@ func (r *run) step(ctx context.Context, s step) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // it stays "running": it will be repeated
 	}
-	status := rest.StepDone
+	status, ended := rest.StepDone, time.Now().UTC()
 	if err != nil {
 		status = rest.StepFailed
 	}
 	saveErr := r.save(ctx, func(d *Deployment) {
-		last := &d.Run.Steps[len(d.Run.Steps)-1]
-		last.Status, last.Ended, last.Detail = status, time.Now().UTC(), detail
+		d.Run.Steps[n].Status, d.Run.Steps[n].Ended, d.Run.Steps[n].Detail = status, ended, detail
 	})
 	return errors.Join(err, saveErr)
 }
@@ -123,16 +161,14 @@ func (r *run) finish(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	err = errors.Join(err, r.removeFiles(ctx, err))
 	if r.log != nil && err != nil {
 		fmt.Fprintf(r.log, "\n%v\n", err)
-	}
-	if removeErr := os.RemoveAll(r.dir()); err == nil {
-		err = removeErr
 	}
 	if err == nil && r.d.Run.Operation == OperationDown {
 		return r.engine.forget(ctx, r.d)
 	}
-	saveErr := r.save(ctx, func(d *Deployment) {
+	return r.save(ctx, func(d *Deployment) {
 		d.Run.Done, d.Run.Failed = true, err != nil
 		if err != nil {
 			d.Run.Message = err.Error()
@@ -145,10 +181,46 @@ func (r *run) finish(ctx context.Context, err error) error {
 		d.Run.Changed = r.changed
 		d.Deployed = true
 	})
-	return errors.Join(err, saveErr)
+}
+
+// removeFiles removes the run's directory, unless the only copy of the newest
+// state is in it: the next run takes it from there.
+func (r *run) removeFiles(ctx context.Context, failure error) error {
+	if failure != nil {
+		stack.EndLeftovers(r.dir()) // providers of a Terraform that was killed
+	}
+	switch {
+	case r.tf != nil:
+		if err := r.keepState(ctx); err != nil {
+			return fmt.Errorf("the state of Terraform cannot be kept; it stays in %s: %w", r.dir(), err)
+		}
+	case failure != nil && !r.taken:
+		return nil
+	}
+	return os.RemoveAll(r.dir())
 }
 
 func (r *run) dir() string { return filepath.Join(r.engine.Layout.Runs(), r.d.ID) }
+
+// lacksTool looks for Terraform, and reports whether one is to be built.
+func (r *run) lacksTool(ctx context.Context) bool {
+	var err error
+	r.tool, err = r.engine.Tool(ctx)
+	return errors.Is(err, stack.ErrNoTool) && r.engine.BuildTool != nil
+}
+
+func (r *run) buildTool(ctx context.Context) (string, error) {
+	r.engine.building.Lock()
+	defer r.engine.building.Unlock()
+	var err error
+	if r.tool, err = r.engine.Tool(ctx); err == nil {
+		return r.tool.String(), nil // another run has built it meanwhile
+	}
+	if r.tool, err = r.engine.BuildTool(ctx, r.log); err != nil {
+		return "", invalid(stack.ErrNoTool.Error()+"; "+err.Error(), nil, "Install one of them, or Go 1.21 or newer to build OpenTofu with.")
+	}
+	return r.tool.String(), nil
+}
 
 // render writes the stack's files, with the newest state beside them.
 func (r *run) render(ctx context.Context) (string, error) {
@@ -161,60 +233,71 @@ func (r *run) render(ctx context.Context) (string, error) {
 		return "", problemsOf("the service plan is not valid", err)
 	}
 	r.root = plan.Root()
+	terraformState, err := r.takeState(ctx)
+	if err != nil {
+		return "", err
+	}
 	if r.values, err = r.engine.values(&r.d); err != nil {
 		return "", err
 	}
-	if r.cell, err = r.engine.cellOf(ctx, r.d.Target); err != nil {
-		return "", err
-	}
-	sys, err := r.cell.system(ctx, r.d.ID, r.d.Name)
-	if err != nil {
+	var sys render.System
+	if r.cell, sys, err = r.engine.place(ctx, &r.d); err != nil {
 		return "", err
 	}
 	files, err := render.Files(a.files, scope(r.root, sys, r.values))
 	if err != nil {
 		return "", invalid("the stack cannot be rendered: "+err.Error(), nil)
 	}
-	terraformState, err := r.takeState(ctx)
-	if err != nil {
-		return "", err
-	}
 	if err := writeFiles(stack.Files(r.dir()), files); err != nil {
 		return "", err
 	}
-	tool, err := r.open()
-	if err != nil {
+	if err := r.open(ctx); err != nil {
 		return "", err
 	}
-	detail := fmt.Sprintf("%s, provider %s", tool, r.d.Provider)
-	if err := r.save(ctx, func(d *Deployment) { d.Tool = tool.String() }); err != nil {
+	detail := fmt.Sprintf("%s, provider %s", r.tool, r.d.Provider)
+	if err := r.save(ctx, func(d *Deployment) { d.Tool = r.tool.String() }); err != nil {
 		return "", err
 	}
 	return detail, r.tf.PutState(terraformState)
 }
 
 // open prepares Terraform's run in the directory.
-func (r *run) open() (stack.Tool, error) {
+func (r *run) open(ctx context.Context) (err error) {
 	e := r.engine
-	tool, err := e.Tool(context.WithoutCancel(context.Background()))
+	if r.tool.Path == "" {
+		if r.tool, err = e.Tool(ctx); err != nil {
+			return invalid(err.Error(), nil, "Install one, or build OpenTofu: make setup")
+		}
+	}
+	secrets, err := r.secrets()
 	if err != nil {
-		return tool, invalid(err.Error(), nil, "Install one, or build OpenTofu: make setup")
+		return err
 	}
 	r.tf, err = stack.New(stack.Config{
-		Dir: r.dir(), Path: r.root.Terraform.Path, Owner: r.d.ID, Tool: tool, Target: r.cell.target,
+		Dir: r.dir(), Path: r.root.Terraform.Path, Owner: r.d.ID, Tool: r.tool, Target: r.cell.target,
 		Installation: stack.Installation{Embedded: e.Mirror, Mirror: e.RealMirror, UseEmbedded: r.d.Provider == rest.ProviderEmbedded},
-		Secrets:      r.secrets(), Log: r.log,
+		Secrets:      secrets, Log: r.log,
 	})
-	return tool, err
+	return err
 }
 
-// secrets are the values that must not be in a log.
-func (r *run) secrets() []string {
+// secrets are the values that must not be in a log: those given, and those that
+// the last apply made.
+func (r *run) secrets() ([]string, error) {
 	secrets := []string{r.cell.target.SecretKey}
 	for _, key := range r.root.Sensitive() {
 		secrets = append(secrets, r.values[key])
 	}
-	return secrets
+	outputs := map[string]storedOutput{}
+	if err := r.engine.open(r.d.ID, r.d.Outputs, &outputs); err != nil {
+		return nil, err
+	}
+	for _, o := range outputs {
+		if text, ok := o.Value.(string); ok && o.Sensitive {
+			secrets = append(secrets, text)
+		}
+	}
+	return secrets, nil
 }
 
 // writeFiles writes a rendered stack, which holds secrets.
@@ -238,7 +321,18 @@ func (r *run) init(ctx context.Context) (string, error) {
 		return "", &rest.Error{Code: rest.CodeInvalid, Message: failed.Error(),
 			Hint: "Is a registry reachable? DAYBREAK_PROVIDER_MIRROR names a filesystem mirror; --provider embedded needs neither."}
 	}
-	return "", err
+	if err != nil {
+		return "", err
+	}
+	providers, err := r.tf.Providers()
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, name := range sortedKeys(providers) {
+		names = append(names, name+" "+providers[name])
+	}
+	return strings.Join(names, ", "), r.save(ctx, func(d *Deployment) { d.Providers = providers })
 }
 
 func (r *run) validate(ctx context.Context) (string, error) { return "", r.tf.Validate(ctx) }
@@ -248,8 +342,13 @@ func (r *run) plan(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if r.d.Unsure {
-		if err := r.adopt(ctx); err != nil {
+		foreign, err := r.adopt(ctx)
+		if err != nil {
 			return "", err
+		}
+		if len(foreign) > 0 {
+			return "", invalid(fmt.Sprintf("in the way, and not made by this deployment: %v; nothing was changed", foreign), nil,
+				"Remove them, or choose other names in the stack.")
 		}
 	}
 	if len(r.summary.Databases) > 0 && r.d.Deployed && !r.d.Run.AllowReplace {
@@ -259,17 +358,35 @@ func (r *run) plan(ctx context.Context) (string, error) {
 	return r.summary.String(), nil
 }
 
+// planDestroy plans to remove what the state knows, and, where an apply was
+// interrupted, what is found by planning that one again. A stack that cannot be
+// planned any more does not stand in the way: nothingLeft looks in the end.
 func (r *run) planDestroy(ctx context.Context) (string, error) {
-	if r.d.Unsure {
-		if err := r.makePlan(ctx, false); err != nil {
-			return "", err
+	if r.unsure {
+		err := r.makePlan(ctx, false)
+		if err == nil {
+			_, err = r.adopt(ctx) // what is foreign stays
 		}
-		if err := r.adopt(ctx); err != nil {
+		var failed *stack.Error
+		if err != nil && !errors.As(err, &failed) {
 			return "", err
 		}
 	}
 	err := r.makePlan(ctx, true)
 	return r.summary.String(), err
+}
+
+// nothingLeft sees to it that AWS has nothing more of the deployment.
+func (r *run) nothingLeft(ctx context.Context) (string, error) {
+	left, err := r.cell.finder(r.d.ID).Owned(ctx)
+	if err == nil && len(left) > 0 {
+		err = invalid(fmt.Sprintf("left in AWS, where Terraform does not know of it: %s", strings.Join(left, ", ")), nil,
+			"Remove it by hand, or bring the stack back to what made it; then repeat the command.")
+	}
+	if err != nil {
+		return "", errors.Join(err, r.save(ctx, func(d *Deployment) { d.Unsure = true }))
+	}
+	return "none", nil
 }
 
 func (r *run) makePlan(ctx context.Context, destroy bool) (err error) {
@@ -278,13 +395,13 @@ func (r *run) makePlan(ctx context.Context, destroy bool) (err error) {
 }
 
 // adopt takes into the state what an interrupted apply made without noting it,
-// and plans again if there was any.
-func (r *run) adopt(ctx context.Context) error {
-	n, err := r.tf.Adopt(ctx, r.cell.finder(r.d.ID), r.summary.Creates)
+// and plans again if there was any. It returns what is there but not ours.
+func (r *run) adopt(ctx context.Context) ([]stack.Foreign, error) {
+	n, foreign, err := r.tf.Adopt(ctx, r.cell.finder(r.d.ID), r.summary.Creates)
 	if err := errors.Join(err, r.keepState(ctx)); err != nil || n == 0 {
-		return err
+		return foreign, err
 	}
-	return r.makePlan(ctx, false)
+	return foreign, r.makePlan(ctx, false)
 }
 
 func (r *run) apply(ctx context.Context) (string, error) {

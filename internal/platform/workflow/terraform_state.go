@@ -30,6 +30,7 @@ func (r *run) takeState(ctx context.Context) ([]byte, error) {
 	if err := r.engine.putState(ctx, r.d.ID, newest); err != nil {
 		return nil, err
 	}
+	r.taken = true
 	return newest, os.RemoveAll(r.dir())
 }
 
@@ -71,7 +72,8 @@ func (e *Engine) putState(ctx context.Context, id string, data []byte) error {
 		}
 		next++
 	}
-	if err := e.Blobs.Put(ctx, fmt.Sprintf("%s%012d", stateFolder(id), next), e.Keyring.Seal(data, stateFolder(id))); err != nil {
+	// A version is never written twice: two writers would be two runs.
+	if err := e.Blobs.Create(ctx, fmt.Sprintf("%s%012d", stateFolder(id), next), e.Keyring.Seal(data, stateFolder(id))); err != nil {
 		return err
 	}
 	for len(names) >= keptStates {

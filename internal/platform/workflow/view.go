@@ -51,7 +51,7 @@ func (e *Engine) view(ctx context.Context, d *Deployment, showSecrets bool) (res
 		ID: d.ID, Name: d.Name, Status: d.status(), Changed: d.Run.Changed,
 		Message: d.Run.Message, Problems: d.Run.Problems, Hint: d.Run.Hint,
 		Plan:   rest.Plan{Name: d.PlanName, Artifact: d.Artifact, Origin: d.Origin, Commit: d.Commit},
-		Target: d.Target, Provider: d.Provider, Tool: d.Tool, Region: d.Region, CreateTime: d.CreateTime,
+		Target: d.Target, Provider: d.Provider, Tool: d.Tool, Providers: d.Providers, Region: d.Region, CreateTime: d.CreateTime,
 		Parameters: map[string]any{}, Outputs: map[string]any{}, Endpoints: d.Endpoints,
 		Run:   rest.RunState{ID: d.Run.ID, Operation: string(d.Run.Operation), Done: d.Run.Done, Failed: d.Run.Failed},
 		Steps: []rest.Step{},
