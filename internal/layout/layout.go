@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -55,7 +56,7 @@ func defaultRoot() string {
 // passed through by the clusters' user ids; the rest is the installation's own.
 func (l Layout) Create() error {
 	for dir, mode := range map[string]os.FileMode{
-		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "pg"): 0o711,
+		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
 		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
@@ -129,6 +130,36 @@ func (l Layout) Log(process string) string { return filepath.Join(l.Logs(), proc
 // Cluster is the directory of a cluster in one zone.
 func (l Layout) Cluster(zone, clusterID string) string {
 	return filepath.Join(l.Zones(), zone, clusterID)
+}
+
+// LogCopy is the directory of one copy of a cluster's WAL.
+func (l Layout) LogCopy(zone, clusterID string, n int) string {
+	return filepath.Join(l.Cluster(zone, clusterID), fmt.Sprintf("wal-%d", n))
+}
+
+// LogCopies matches the directories of all copies of WAL.
+func (l Layout) LogCopies() string { return filepath.Join(l.Zones(), "*", "*", "wal-*") }
+
+// Base is the file of the base copy of a cluster that a zone has.
+func (l Layout) Base(zone, clusterID string) string {
+	return filepath.Join(l.Cluster(zone, clusterID), "base.tar.zst")
+}
+
+// Journal is the directory of the journal of a disk: the one that Root is on, or
+// that a zone has for itself.
+func (l Layout) Journal(zone string) string {
+	if zone == "" {
+		return filepath.Join(l.Root, "journal")
+	}
+	return filepath.Join(l.Zones(), zone, "journal")
+}
+
+// LogSocket is where the log answers the node.
+func (l Layout) LogSocket() string { return filepath.Join(l.RunDir(), "wal.sock") }
+
+// FeedDir has the socket at which a cluster's readers get their WAL.
+func (l Layout) FeedDir(clusterID string) string {
+	return filepath.Join(l.RunDir(), "feed", strings.TrimPrefix(clusterID, "cluster-"))
 }
 
 // Instance is the directory of a DB instance, in its zone: data, log, secrets.

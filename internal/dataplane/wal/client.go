@@ -1,0 +1,98 @@
+package wal
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// Client orders from the log of a host.
+type Client struct{ http http.Client }
+
+// ErrDiverged says that a server must not write in this log: its WAL differs.
+var ErrDiverged = errors.New("the server's WAL is not the log's")
+
+// ErrNoQuorum says that too few copies of the log answered.
+var ErrNoQuorum = errors.New("the log has no quorum")
+
+// NewClient returns a client of the log that answers at a socket.
+func NewClient(socket string) *Client {
+	return &Client{http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+		MaxIdleConnsPerHost: 64,
+	}}}
+}
+
+// Open takes a cluster's log over for a term. It can be repeated.
+func (c *Client) Open(ctx context.Context, of Cluster, term int64, create bool) (Opened, error) {
+	a, err := c.post(ctx, "open", openRequest{Cluster: of, Term: term, Create: create})
+	if err != nil || a.Opened == nil {
+		return Opened{}, err
+	}
+	return *a.Opened, nil
+}
+
+// Attach has the log follow the writer of a term that was opened, and returns
+// when it does. It can be repeated.
+func (c *Client) Attach(ctx context.Context, of Cluster, term int64, src Source) error {
+	_, err := c.post(ctx, "attach", attachRequest{Cluster: of, Term: term, Source: src})
+	return err
+}
+
+// Watch returns when the log follows the writer of a term no longer.
+func (c *Client) Watch(ctx context.Context, of Cluster, term int64) error {
+	_, err := c.post(ctx, "watch", openRequest{Cluster: of, Term: term})
+	return err
+}
+
+// Status says how a cluster's log is, and opens the feed for its readers.
+func (c *Client) Status(ctx context.Context, of Cluster) (Status, error) {
+	a, err := c.post(ctx, "status", of)
+	if err != nil || a.Status == nil {
+		return Status{}, err
+	}
+	return *a.Status, nil
+}
+
+// Drop deletes a cluster's log.
+func (c *Client) Drop(ctx context.Context, of Cluster) error {
+	_, err := c.post(ctx, "drop", of)
+	return err
+}
+
+func (c *Client) post(ctx context.Context, what string, q any) (a answer, err error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return a, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://log/"+what, bytes.NewReader(body))
+	if err != nil {
+		return a, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return a, fmt.Errorf("reach the log: %w", err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+		return a, fmt.Errorf("answer of the log: %w", err)
+	}
+	switch {
+	case a.Error == "":
+		return a, nil
+	case a.Stale:
+		return a, fmt.Errorf("%s: %w", a.Error, ErrStale)
+	case a.Diverged:
+		return a, fmt.Errorf("%s: %w", a.Error, ErrDiverged)
+	case a.Quorum:
+		return a, fmt.Errorf("%s: %w", a.Error, ErrNoQuorum)
+	}
+	return a, errors.New(a.Error)
+}

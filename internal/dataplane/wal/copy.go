@@ -1,0 +1,451 @@
+package wal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/daybreakdb/daybreak/internal/layout"
+)
+
+// Copy is one copy of a log, in a directory of its own.
+type Copy struct {
+	cluster string
+	number  int
+	dir     string
+	journal *journal
+
+	step sync.Mutex // held through a change, from its check to its durability
+
+	mu     sync.Mutex
+	state  State
+	seq    uint64 // of the journal's last entry in state
+	blank  bool
+	failed error
+	files  map[string]*os.File // open for writing
+	dirty  map[string]bool     // written since the last checkpoint
+}
+
+const controlName = "control"
+
+// control is the file with a copy's state.
+type control struct {
+	Seq   uint64 `json:"seq"`
+	State State  `json:"state"`
+}
+
+// openCopy opens what is in dir; nothing there is a blank copy.
+func openCopy(j *journal, cluster string, number int, dir string) (*Copy, error) {
+	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, files: map[string]*os.File{}, dirty: map[string]bool{}}
+	ctl, err := readControl(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.blank = true
+	case err != nil:
+		return nil, err
+	default:
+		c.state, c.seq = ctl.State, ctl.Seq
+	}
+	return c, nil
+}
+
+func readControl(dir string) (control, error) {
+	var ctl control
+	content, err := os.ReadFile(filepath.Join(dir, controlName))
+	if err != nil {
+		return ctl, err
+	}
+	if err := json.Unmarshal(content, &ctl); err != nil {
+		return ctl, fmt.Errorf("%s: %w", filepath.Join(dir, controlName), err)
+	}
+	return ctl, nil
+}
+
+// State returns what the copy knows, or why it knows nothing.
+func (c *Copy) State() (State, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state, c.usable()
+}
+
+func (c *Copy) usable() error {
+	if c.failed != nil {
+		return c.failed
+	}
+	if c.blank {
+		return errBlank
+	}
+	if c.state.Rebuilding {
+		return errRebuilding
+	}
+	return nil
+}
+
+// fail takes the copy out of service.
+func (c *Copy) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed == nil {
+		c.failed = fmt.Errorf("copy %d: %w", c.number, err)
+	}
+}
+
+// format makes a blank copy an empty one. Only a log that never held anything is
+// formatted, and a copy whose state was taken from its peers.
+func (c *Copy) format(s State) error {
+	c.step.Lock()
+	defer c.step.Unlock()
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	// From here on the journal's entries are for this copy.
+	c.journal.mu.Lock()
+	seq := c.journal.seq
+	c.journal.mu.Unlock()
+	if err := c.writeControl(control{Seq: seq, State: s}); err != nil {
+		return err
+	}
+	if err := layout.SyncDir(filepath.Dir(c.dir)); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeFiles()
+	c.state, c.seq, c.blank, c.failed = s, seq, false, nil
+	return nil
+}
+
+func (c *Copy) closeFiles() {
+	for name, f := range c.files {
+		_ = f.Close()
+		delete(c.files, name)
+	}
+	clear(c.dirty)
+}
+
+// change makes a new state durable, if check allows it from the present one.
+func (c *Copy) change(check func(s *State) error) (State, error) {
+	return c.changeAny(func(s *State) error {
+		if s.Rebuilding {
+			return errRebuilding
+		}
+		return check(s)
+	})
+}
+
+func (c *Copy) changeAny(check func(s *State) error) (State, error) {
+	c.step.Lock()
+	defer c.step.Unlock()
+	s, err := c.State()
+	if err != nil && !errors.Is(err, errRebuilding) {
+		return s, err
+	}
+	if err := check(&s); err != nil {
+		return s, err
+	}
+	seq, err := c.journal.commit(entry{cluster: c.cluster, copies: 1 << c.number, state: &s})
+	if err != nil {
+		c.fail(err)
+		return s, err
+	}
+	c.set(s, seq)
+	return s, nil
+}
+
+func (c *Copy) set(s State, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state, c.seq = s, seq
+	c.journal.touched(c)
+}
+
+// Promise, Truncate, Adopt and Begin are the steps of State, made durable.
+func (c *Copy) Promise(term int64) (State, error) {
+	return c.change(func(s *State) error { return s.promise(term) })
+}
+
+func (c *Copy) Truncate(term int64, newer State) error {
+	_, err := c.change(func(s *State) error { return s.truncate(term, newer) })
+	return err
+}
+
+func (c *Copy) Adopt(term int64, newer State, end LSN) error {
+	_, err := c.change(func(s *State) error { return s.adopt(term, newer, end) })
+	return err
+}
+
+func (c *Copy) Begin(term int64, h History, begin LSN) error {
+	_, err := c.change(func(s *State) error { return s.begin(term, h, begin) })
+	return err
+}
+
+// Rebuild makes a copy that lost everything one that is being rebuilt: it has
+// the promises of its peers and answers nothing until Rebuilt.
+func (c *Copy) Rebuild(from State) error {
+	from.Rebuilding, from.Begun, from.End, from.Committed = true, false, from.Start, from.Start
+	return c.format(from)
+}
+
+// Rebuilt puts a rebuilt copy into service, as a copy of newer up to its own end.
+func (c *Copy) Rebuilt(newer State) error {
+	_, err := c.changeAny(func(s *State) error { return s.rebuilt(newer) })
+	return err
+}
+
+// write puts bytes into the copy's files, which a sync of the journal makes
+// durable. The caller holds step.
+func (c *Copy) write(h History, at LSN, data []byte) error {
+	for len(data) > 0 {
+		n := min(LSN(len(data)), segmentStart(at)+segmentSize-at)
+		for _, t := range h { // not across the begin of a timeline
+			if t.Begin > at {
+				n = min(n, t.Begin-at)
+			}
+		}
+		f, err := c.file(segmentName(h.at(at), at))
+		if err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(data[:n], int64(at-segmentStart(at))); err != nil {
+			return err
+		}
+		at, data = at+n, data[n:]
+	}
+	return nil
+}
+
+// maxFiles is how many segments a copy keeps open.
+const maxFiles = 4
+
+func (c *Copy) file(name string) (*os.File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dirty[name] = true
+	if f := c.files[name]; f != nil {
+		return f, nil
+	}
+	if len(c.files) >= maxFiles {
+		for old, f := range c.files {
+			_ = f.Close()
+			delete(c.files, old)
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(c.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	c.files[name] = f
+	return f, nil
+}
+
+// ReadAt reads all of p, which the copy must have.
+func (c *Copy) ReadAt(p []byte, at LSN) error {
+	s, err := c.State()
+	if err != nil {
+		return err
+	}
+	if at < s.Start || at+LSN(len(p)) > s.End {
+		return fmt.Errorf("copy %d has %s to %s, not %s and %d bytes more: %w", c.number, s.Start, s.End, at, len(p), errShort)
+	}
+	return c.read(s.History, p, at)
+}
+
+func (c *Copy) read(h History, p []byte, at LSN) error {
+	for len(p) > 0 {
+		n := min(LSN(len(p)), segmentStart(at)+segmentSize-at)
+		for _, t := range h {
+			if t.Begin > at {
+				n = min(n, t.Begin-at)
+			}
+		}
+		f, err := os.Open(filepath.Join(c.dir, segmentName(h.at(at), at)))
+		if err != nil {
+			return err
+		}
+		_, err = f.ReadAt(p[:n], int64(at-segmentStart(at)))
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("copy %d: %w", c.number, err)
+		}
+		at, p = at+n, p[n:]
+	}
+	return nil
+}
+
+// Fill gives the copy bytes that a newer one has.
+func (c *Copy) Fill(term int64, at LSN, data []byte) error {
+	c.step.Lock()
+	defer c.step.Unlock()
+	s, err := c.State()
+	if err != nil && !errors.Is(err, errRebuilding) {
+		return err
+	}
+	if err := s.fill(term, at); err != nil {
+		return err
+	}
+	return appendTo([]*Copy{c}, s.History, at, data)[0]
+}
+
+// appendTo writes to copies that share a journal, and makes it durable by one
+// sync. The caller holds every copy's step, and has checked that all end at at.
+func appendTo(copies []*Copy, h History, at LSN, data []byte) []error {
+	errs := make([]error, len(copies))
+	e := entry{cluster: copies[0].cluster, at: at, data: data}
+	for i, c := range copies {
+		if errs[i] = c.write(h, at, data); errs[i] != nil {
+			c.fail(errs[i])
+			continue
+		}
+		e.copies |= 1 << c.number
+	}
+	if e.copies == 0 {
+		return errs
+	}
+	seq, err := copies[0].journal.commit(e)
+	for i, c := range copies {
+		switch {
+		case errs[i] != nil:
+		case err != nil:
+			c.fail(err)
+			errs[i] = err
+		default:
+			c.mu.Lock()
+			c.state.End, c.seq = at+LSN(len(data)), seq
+			c.mu.Unlock()
+			c.journal.touched(c)
+		}
+	}
+	return errs
+}
+
+// replay repeats an entry of the journal that the copy's files may not have, and
+// says whether it did.
+func (c *Copy) replay(seq uint64, e entry) bool {
+	if c.blank || c.failed != nil || seq <= c.seq {
+		return false
+	}
+	c.seq = seq
+	if e.state != nil {
+		c.state = *e.state
+		return true
+	}
+	if err := c.write(c.state.History, e.at, e.data); err != nil {
+		c.fail(err)
+		return false
+	}
+	c.state.End = e.at + LSN(len(e.data))
+	return true
+}
+
+// noteCommitted remembers what is committed. It becomes durable with the next step.
+func (c *Copy) noteCommitted(lsn LSN) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Committed < lsn {
+		c.state.Committed = min(lsn, c.state.End)
+	}
+}
+
+// checkpoint makes the copy's files durable as they are now.
+func (c *Copy) checkpoint() error {
+	c.mu.Lock()
+	if c.blank || c.failed != nil {
+		c.mu.Unlock()
+		return nil
+	}
+	ctl := control{Seq: c.seq, State: c.state}
+	dirty := c.dirty
+	c.dirty = map[string]bool{}
+	c.mu.Unlock()
+	err := c.sync(dirty)
+	if err == nil {
+		err = c.writeControl(ctl)
+	}
+	if err != nil {
+		c.mu.Lock()
+		maps.Copy(c.dirty, dirty)
+		c.mu.Unlock()
+	}
+	return err
+}
+
+func (c *Copy) sync(files map[string]bool) error {
+	for name := range files {
+		if err := syncFile(filepath.Join(c.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Copy) writeControl(ctl control) error {
+	content, err := json.Marshal(ctl)
+	if err != nil {
+		return err
+	}
+	return layout.WriteFile(filepath.Join(c.dir, controlName), content, 0o600)
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// Trim deletes segments that end at or before a position.
+func (c *Copy) Trim(before LSN) error {
+	c.step.Lock()
+	defer c.step.Unlock()
+	s, err := c.State()
+	before = segmentStart(min(before, s.Committed))
+	if err != nil || before <= s.Start {
+		return err
+	}
+	start := s.Start
+	s.Start = before
+	seq, err := c.journal.commit(entry{cluster: c.cluster, copies: 1 << c.number, state: &s})
+	if err != nil {
+		c.fail(err)
+		return err
+	}
+	c.set(s, seq)
+	if err := c.checkpoint(); err != nil {
+		c.fail(err)
+		return err
+	}
+	for at := segmentStart(start); at < before; at += segmentSize {
+		for _, t := range s.History {
+			if err := os.Remove(filepath.Join(c.dir, segmentName(t.ID, at))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lost says whether the copy's directory has been taken away under it.
+func (c *Copy) lost() bool {
+	if _, err := c.State(); errors.Is(err, errBlank) {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(c.dir, controlName))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// forget makes a copy blank whose directory is gone.
+func (c *Copy) forget() {
+	c.step.Lock()
+	defer c.step.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeFiles()
+	c.state, c.blank, c.failed = State{}, true, nil
+}

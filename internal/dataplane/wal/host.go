@@ -1,0 +1,329 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/daybreakdb/daybreak/internal/layout"
+)
+
+// Cluster is whose WAL a log keeps, and where.
+type Cluster struct {
+	ID string `json:"id"`
+	// Zones has the zone of each copy.
+	Zones []string `json:"zones"`
+	// SystemIdentifier is PostgreSQL's; empty before initdb.
+	SystemIdentifier string `json:"systemIdentifier"`
+	// Password is that of the replication role: readers say it to the feed.
+	Password string `json:"password"`
+}
+
+// HostConfig of the logs of one host.
+type HostConfig struct {
+	Layout layout.Layout
+	// JournalPerCopy syncs every copy for itself, as if each had its own disk.
+	JournalPerCopy bool
+}
+
+// Host keeps the logs of one host.
+type Host struct {
+	config HostConfig
+	ctx    context.Context
+
+	mu       sync.Mutex
+	journals map[string]*journal // by directory
+	found    map[string]*Copy    // of before our start, by directory
+	served   map[string]*served
+}
+
+// served is one cluster's log with all that belongs to it.
+type served struct {
+	*Log
+	cluster Cluster
+	feed    *feed
+	stop    context.CancelFunc
+	repairs sync.WaitGroup
+
+	shipping sync.Mutex
+	shipper  *shipper
+}
+
+// OpenHost opens what the host's disks hold, and brings copies up to what the
+// journals have.
+func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
+	h := &Host{config: c, ctx: ctx, journals: map[string]*journal{}, found: map[string]*Copy{}, served: map[string]*served{}}
+	dirs, err := filepath.Glob(c.Layout.LogCopies())
+	if err != nil {
+		return nil, err
+	}
+	byJournal := map[string]map[string][]*Copy{} // journal, cluster
+	highest := map[string]uint64{}
+	for _, dir := range dirs {
+		cluster, zone := filepath.Base(filepath.Dir(dir)), filepath.Base(filepath.Dir(filepath.Dir(dir)))
+		number, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), "wal-"))
+		if err != nil || number < 0 || number > 63 {
+			continue
+		}
+		copied, err := openCopy(nil, cluster, number, dir)
+		if err != nil {
+			slog.Error("wal: a copy cannot be read and will be rebuilt", "dir", dir, "error", err)
+			continue
+		}
+		at, err := h.journalDir(zone, dir)
+		if err != nil {
+			return nil, err
+		}
+		if byJournal[at] == nil {
+			byJournal[at] = map[string][]*Copy{}
+		}
+		byJournal[at][cluster] = append(byJournal[at][cluster], copied)
+		highest[at] = max(highest[at], copied.seq)
+		h.found[dir] = copied
+	}
+	for at, copies := range byJournal {
+		if err := h.openJournal(at, highest[at], copies); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// openJournal opens a journal and replays it into the copies that it is of.
+func (h *Host) openJournal(at string, seq uint64, copies map[string][]*Copy) error {
+	touched := map[*Copy]bool{}
+	j, err := openJournal(at, seq, func(seq uint64, e entry) error {
+		for _, c := range copies[e.cluster] {
+			if e.copies&(1<<c.number) != 0 && c.replay(seq, e) {
+				touched[c] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, of := range copies {
+		for _, c := range of {
+			c.journal = j
+		}
+	}
+	j.mu.Lock()
+	j.dirty = touched
+	j.mu.Unlock()
+	h.journals[at] = j
+	j.wakeRetire()
+	return nil
+}
+
+// journalDir is where the journal of a copy is: one for each disk.
+func (h *Host) journalDir(zone, copyDir string) (string, error) {
+	if h.config.JournalPerCopy {
+		return copyDir + ".journal", nil
+	}
+	own, err := device(filepath.Join(h.config.Layout.Zones(), zone))
+	if err != nil {
+		return "", err
+	}
+	all, err := device(h.config.Layout.Root)
+	if err != nil || own != all {
+		return h.config.Layout.Journal(zone), err
+	}
+	return h.config.Layout.Journal(""), nil
+}
+
+func device(dir string) (uint64, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(info.Sys().(*syscall.Stat_t).Dev), nil
+}
+
+// Close makes everything durable, so that the next start is quick.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.served {
+		s.close()
+	}
+	var errs error
+	for _, j := range h.journals {
+		errs = errors.Join(errs, j.close())
+	}
+	return errs
+}
+
+// serve returns the log of a cluster, which is opened if it is not.
+func (h *Host) serve(c Cluster) (*served, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.served[c.ID]; s != nil {
+		if s.cluster.SystemIdentifier == "" && c.SystemIdentifier != "" {
+			s.cluster.SystemIdentifier = c.SystemIdentifier
+			return s, h.listen(s)
+		}
+		return s, nil
+	}
+	s := &served{cluster: c}
+	groups := map[*journal]diskGroup{}
+	var order []*journal
+	var replicas []replica
+	var copies []*Copy
+	for n, zone := range c.Zones {
+		copied, err := h.copy(c.ID, zone, n)
+		if err != nil {
+			return nil, err
+		}
+		copies, replicas = append(copies, copied), append(replicas, copied)
+		if groups[copied.journal] == nil {
+			order = append(order, copied.journal)
+		}
+		groups[copied.journal] = append(groups[copied.journal], copied)
+	}
+	var all []group
+	for _, j := range order {
+		all = append(all, groups[j])
+	}
+	s.Log = newLog(c.ID, replicas, all, func(state State) error {
+		for _, c := range copies {
+			if err := c.format(state); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ctx, cancel := context.WithCancel(h.ctx)
+	s.stop = cancel
+	s.repairs.Go(func() { s.repairLoop(ctx) })
+	for _, n := range s.lanes {
+		s.repairs.Go(n.run)
+	}
+	h.served[c.ID] = s
+	return s, h.listen(s)
+}
+
+// listen opens the feed once the database exists.
+func (h *Host) listen(s *served) error {
+	if s.feed != nil || s.cluster.SystemIdentifier == "" {
+		return nil
+	}
+	dir := h.config.Layout.FeedDir(s.cluster.ID)
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return err
+	}
+	var err error
+	s.feed, err = listenFeed(h.ctx, s.Log, dir, s.cluster.SystemIdentifier, s.cluster.Password)
+	return err
+}
+
+func (h *Host) copy(cluster, zone string, n int) (*Copy, error) {
+	dir := h.config.Layout.LogCopy(zone, cluster, n)
+	if c := h.found[dir]; c != nil {
+		return c, nil
+	}
+	parent := filepath.Dir(dir)
+	for _, d := range []string{filepath.Dir(parent), parent} {
+		if err := os.MkdirAll(d, 0o711); err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(d, 0o711); err != nil {
+			return nil, err
+		}
+	}
+	at, err := h.journalDir(zone, dir)
+	if err != nil {
+		return nil, err
+	}
+	if h.journals[at] == nil {
+		if err := h.openJournal(at, 0, nil); err != nil {
+			return nil, err
+		}
+	}
+	return openCopy(h.journals[at], cluster, n, dir)
+}
+
+// drop deletes a cluster's log.
+func (h *Host) drop(id string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.served[id]; s != nil {
+		s.close()
+		delete(h.served, id)
+		for _, c := range s.copies {
+			c.forget()
+		}
+	}
+	dirs, err := filepath.Glob(filepath.Join(h.config.Layout.Zones(), "*", id, "wal-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		delete(h.found, dir)
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("delete the log of %s: %w", id, err)
+		}
+	}
+	return os.RemoveAll(h.config.Layout.FeedDir(id))
+}
+
+func (s *served) close() {
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	if s.shipper != nil {
+		s.shipper.stop()
+		s.shipper = nil
+	}
+	if s.feed != nil {
+		s.feed.close()
+	}
+	s.stop()
+	for _, n := range s.lanes {
+		n.close()
+	}
+	s.repairs.Wait()
+}
+
+// openTerm stops the shipper of a lower term and opens the log for a new one.
+func (s *served) openTerm(ctx context.Context, term int64, create bool) (Opened, error) {
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	if s.shipper != nil && s.shipper.term < term {
+		s.shipper.stop()
+		s.shipper = nil
+	}
+	return s.Open(ctx, term, create)
+}
+
+// attach has the shipper of a term ship; it does nothing while that does.
+func (s *served) attach(ctx context.Context, term int64, src Source) error {
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	if s.shipper != nil {
+		select {
+		case <-s.shipper.done:
+		default:
+			if s.shipper.term == term {
+				return nil
+			}
+			s.shipper.stop()
+		}
+		s.shipper = nil
+	}
+	shipper, err := s.ship(ctx, term, src)
+	if err != nil {
+		return err
+	}
+	s.shipper = shipper
+	return nil
+}

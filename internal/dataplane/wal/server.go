@@ -1,0 +1,178 @@
+package wal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// The node orders by HTTP over a unix socket that only our own user can open.
+// Every request names the cluster in full, so that a log that was just started
+// knows what to do.
+
+type openRequest struct {
+	Cluster Cluster `json:"cluster"`
+	Term    int64   `json:"term"`
+	Create  bool    `json:"create,omitempty"`
+}
+
+type attachRequest struct {
+	Cluster Cluster `json:"cluster"`
+	Term    int64   `json:"term"`
+	Source  Source  `json:"source"`
+}
+
+type answer struct {
+	Opened   *Opened `json:"opened,omitempty"`
+	Status   *Status `json:"status,omitempty"`
+	Error    string  `json:"error,omitempty"`
+	Stale    bool    `json:"stale,omitempty"`    // a higher term has begun
+	Diverged bool    `json:"diverged,omitempty"` // the server's WAL is not the log's
+	Quorum   bool    `json:"quorum,omitempty"`   // too few copies answered
+}
+
+// Status is how a cluster's log is.
+type Status struct {
+	Term      int64        `json:"term"` // opened here; 0: none since our start
+	Promised  int64        `json:"promised"`
+	Shipping  bool         `json:"shipping"`
+	Problem   string       `json:"problem,omitempty"` // why nothing is shipped any more
+	Committed LSN          `json:"committed"`
+	Start     LSN          `json:"start"`
+	Timeline  uint32       `json:"timeline"`
+	Copies    []CopyStatus `json:"copies"`
+	Disks     int          `json:"disks"` // that the copies are on
+}
+
+// CopyStatus is how one copy is.
+type CopyStatus struct {
+	Zone    string `json:"zone"`
+	End     LSN    `json:"end"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// Serve answers the node until ctx ends, and then makes everything durable.
+func Serve(ctx context.Context, c HostConfig) error {
+	host, err := OpenHost(ctx, c)
+	if err != nil {
+		return err
+	}
+	path := c.Layout.LogSocket()
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: host.handler(), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return host.Close()
+}
+
+func (h *Host) handler() http.Handler {
+	mux := http.NewServeMux()
+	handle(mux, "POST /open", func(ctx context.Context, q openRequest) (a answer, err error) {
+		s, err := h.serve(q.Cluster)
+		if err != nil {
+			return a, err
+		}
+		o, err := s.openTerm(ctx, q.Term, q.Create)
+		return answer{Opened: &o}, err
+	})
+	handle(mux, "POST /attach", func(ctx context.Context, q attachRequest) (a answer, err error) {
+		s, err := h.serve(q.Cluster)
+		if err != nil {
+			return a, err
+		}
+		return a, s.attach(ctx, q.Term, q.Source)
+	})
+	handle(mux, "POST /status", func(_ context.Context, q Cluster) (a answer, err error) {
+		s, err := h.serve(q)
+		if err != nil {
+			return a, err
+		}
+		return answer{Status: s.status()}, nil
+	})
+	// watch answers when the shipper of the term has ended.
+	handle(mux, "POST /watch", func(ctx context.Context, q openRequest) (a answer, err error) {
+		s, err := h.serve(q.Cluster)
+		if err != nil {
+			return a, err
+		}
+		s.shipping.Lock()
+		shipper := s.shipper
+		s.shipping.Unlock()
+		if shipper == nil || shipper.term != q.Term {
+			return a, nil
+		}
+		select {
+		case <-shipper.done:
+			return a, shipper.err
+		case <-ctx.Done():
+			return a, ctx.Err()
+		}
+	})
+	handle(mux, "POST /drop", func(_ context.Context, q Cluster) (answer, error) { return answer{}, h.drop(q.ID) })
+	return mux
+}
+
+func handle[Q any](mux *http.ServeMux, pattern string, f func(context.Context, Q) (answer, error)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		var a answer
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&q)
+		if err == nil {
+			a, err = f(r.Context(), q)
+		}
+		if err != nil {
+			var diverged *DivergedError
+			var quorum *QuorumError
+			a.Error, a.Stale = err.Error(), errors.Is(err, ErrStale)
+			a.Diverged, a.Quorum = errors.As(err, &diverged), errors.As(err, &quorum)
+		}
+		_ = json.NewEncoder(w).Encode(a)
+	})
+}
+
+func (s *served) status() *Status {
+	st := &Status{Disks: len(s.groups)}
+	s.mu.Lock()
+	st.Term, st.Committed, st.Timeline = s.term, s.gate.LSN, s.gate.History.newest()
+	s.mu.Unlock()
+	for n, c := range s.copies {
+		state, err := c.State()
+		one := CopyStatus{Zone: s.cluster.Zones[n], End: state.End}
+		if err != nil {
+			one.Problem = err.Error()
+		}
+		st.Promised = max(st.Promised, state.Promised)
+		st.Copies = append(st.Copies, one)
+	}
+	st.Start = s.Start()
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	if s.shipper != nil {
+		select {
+		case <-s.shipper.done:
+			st.Problem = "the shipper has ended"
+			if s.shipper.err != nil {
+				st.Problem = s.shipper.err.Error()
+			}
+		default:
+			st.Shipping = true
+		}
+	}
+	return st
+}
