@@ -33,9 +33,10 @@ func (u Upstream) check() error {
 	return checkSocketDir(u.SocketDir)
 }
 
-// Copy builds a standby's data directory from a running server; it does nothing
-// when a complete data directory is there, and starts again from nothing when a
-// half-built one is.
+// Copy builds a standby's data directory from a running server, without the WAL
+// that belongs to it: whoever feeds the standby decides how much of that it may
+// have. It does nothing when a complete data directory is there, and starts again
+// from nothing when a half-built one is.
 func (s Server) Copy(ctx context.Context, from Upstream) error {
 	if err := from.check(); err != nil {
 		return err
@@ -44,7 +45,7 @@ func (s Server) Copy(ctx context.Context, from Upstream) error {
 		args := []string{
 			"--pgdata=" + dir, "--host=" + from.SocketDir, fmt.Sprintf("--port=%d", Port),
 			"--username=" + ReplicationRole, "--no-password",
-			"--checkpoint=fast", "--wal-method=stream", "--no-sync",
+			"--checkpoint=fast", "--wal-method=none", "--no-sync",
 		}
 		if from.Slot != "" {
 			args = append(args, "--slot="+from.Slot)

@@ -69,7 +69,7 @@ func TestStandbyFollowsIsPromotedAndTakesOver(t *testing.T) {
 	}
 	replayed(t, second, control.CheckpointLSN)
 	for range 2 {
-		if err := second.Promote(testContext(t)); err != nil {
+		if err := second.Promote(testContext(t), 0); err != nil {
 			t.Fatal(err)
 		}
 	}

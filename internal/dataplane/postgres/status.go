@@ -20,6 +20,9 @@ type Status struct {
 	MaxConnections   int
 	PendingRestart   []string // settings that wait for a restart
 
+	// StandbyName is whom commits wait for (synchronous_standby_names).
+	StandbyName string
+
 	CurrentLSN LSN // a primary's: written and synced
 	ReceiveLSN LSN // a standby's: received and synced since it last started
 	ReplayLSN  LSN // a standby's
@@ -49,7 +52,7 @@ func QueryStatus(ctx context.Context, conn *pgx.Conn) (Status, error) {
 		lag                      float64
 	)
 	err := conn.QueryRow(ctx, statusSQL).Scan(&st.Standby, &st.SystemIdentifier, &timeline, &st.Version, &st.StartTime,
-		&st.SharedBuffers, &st.MaxConnections, &st.PendingRestart, &current, &receive, &replay, &st.Streaming, &lag)
+		&st.SharedBuffers, &st.MaxConnections, &st.PendingRestart, &st.StandbyName, &current, &receive, &replay, &st.Streaming, &lag)
 	if err != nil {
 		return Status{}, fmt.Errorf("ask PostgreSQL for its status: %w", err)
 	}
@@ -86,6 +89,7 @@ SELECT standby,
 	pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')),
 	pg_catalog.current_setting('max_connections')::int,
 	ARRAY(SELECT name FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name),
+	pg_catalog.current_setting('synchronous_standby_names'),
 	CASE WHEN standby THEN '' ELSE pg_catalog.pg_current_wal_flush_lsn()::text END,
 	coalesce(receive::text, ''),
 	coalesce(replay::text, ''),
@@ -95,30 +99,3 @@ SELECT standby,
 		ELSE 0 END::float8
 FROM (SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) AS s (standby, receive, replay)`
 
-// Promote makes a standby a primary and waits until it takes writes. There is
-// nothing to do on a primary.
-func (s Server) Promote(ctx context.Context) error {
-	return s.withConn(ctx, func(conn *pgx.Conn) error {
-		asked := false
-		for {
-			var standby bool
-			if err := conn.QueryRow(ctx, `SELECT pg_catalog.pg_is_in_recovery()`).Scan(&standby); err != nil {
-				return fmt.Errorf("promote: %w", err)
-			}
-			if !standby {
-				return nil
-			}
-			if !asked {
-				if _, err := conn.Exec(ctx, `SELECT pg_catalog.pg_promote(false)`); err != nil {
-					return fmt.Errorf("promote: %w", err)
-				}
-				asked = true
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("promote: %w", context.Cause(ctx))
-			case <-time.After(pollInterval):
-			}
-		}
-	})
-}

@@ -224,7 +224,7 @@ func TestCommitIsDurableInTheLogAndReadersFollowThroughAFailover(t *testing.T) {
 		st, err := readers[0].Status(s.ctx)
 		return err == nil && LSN(st.ReplayLSN) >= o.RecordEnd
 	})
-	if err := readers[0].Promote(s.ctx); err != nil {
+	if err := readers[0].Promote(s.ctx, 0); err != nil {
 		t.Fatal(err)
 	}
 	promoted := time.Since(began)
