@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -108,7 +109,7 @@ func (s *session) passRequests(w *walker, p []byte) error {
 }
 
 func (s *session) relayReplies() {
-	var w walker
+	w := walker{keep: repliesKept}
 	err := s.server.SetReadDeadline(time.Now().Add(authLimit))
 	if err == nil {
 		err = s.greet(&w)
@@ -125,7 +126,10 @@ func (s *session) relayReplies() {
 
 // passReplies notes what the backend answers before the client can react to it.
 func (s *session) passReplies(w *walker, p []byte) error {
-	noted := s.noteReplies(w, p)
+	p, noted := s.noteReplies(w, p)
+	if len(p) == 0 {
+		return noted
+	}
 	s.proxy.metrics.toClients.Add(float64(len(p)))
 	if _, err := s.client.Write(p); err != nil {
 		s.clientLeft()
@@ -134,18 +138,18 @@ func (s *session) passReplies(w *walker, p []byte) error {
 	return noted
 }
 
-func (s *session) noteReplies(w *walker, p []byte) error {
+// noteReplies returns what the client is to get for p, which is nearly always p.
+func (s *session) noteReplies(w *walker, p []byte) (out []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.state()
-	for rest := p; len(rest) > 0; {
-		typ, after, done, err := w.next(rest)
-		if err != nil {
-			return err
-		}
-		if rest = after; done {
-			s.reply(typ, w.last)
-		}
+	n := 0
+	if !s.sifting {
+		n, err = s.walkReplies(w, p)
+	}
+	out = p
+	if n < len(p) && err == nil {
+		out, err = s.sift(w, p[n:], slices.Clone(p[:n]))
 	}
 	if s.state() != before {
 		s.changed = time.Now().UnixNano()
@@ -154,9 +158,27 @@ func (s *session) noteReplies(w *walker, p []byte) error {
 		s.endLocked(s.draining)
 	}
 	if s.ending != nil {
-		return errEnding
+		err = errEnding
 	}
-	return nil
+	return out, err
+}
+
+// walkReplies notes what is in p, up to where replies must be sifted.
+func (s *session) walkReplies(w *walker, p []byte) (n int, err error) {
+	for rest := p; len(rest) > 0; {
+		typ, after, done, err := w.next(rest)
+		if err != nil {
+			return len(p), err
+		}
+		if rest = after; !done {
+			break
+		}
+		s.reply(typ, w.last)
+		if typ == 'N' && s.noticed(w) {
+			return len(p) - len(rest), nil
+		}
+	}
+	return len(p), nil
 }
 
 // greet relays the messages until the session is ready one by one, since one of
@@ -221,6 +243,10 @@ func (s *session) exchangeKey(body []byte) {
 func (s *session) farewell(w *walker, err error) {
 	s.mu.Lock()
 	why, left := s.ending, s.left
+	if s.doubt == untold {
+		why = unknownOutcome
+	}
+	level := s.level(w)
 	s.mu.Unlock()
 	if why == nil {
 		if left || w.between() && w.current() == 'E' {
@@ -230,7 +256,7 @@ func (s *session) farewell(w *walker, err error) {
 		why = &refusal{codeConnectionFailure, fmt.Sprintf("the connection to DB instance %s was lost", s.backend.Name), ""}
 	}
 	_ = s.client.SetWriteDeadline(time.Now().Add(sayLimit))
-	if s.finishMessage(w) {
+	if !level || s.finishMessage(w) {
 		_, _ = s.client.Write(why.encode())
 	}
 }

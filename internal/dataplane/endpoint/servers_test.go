@@ -71,42 +71,73 @@ func (x *servers) start(ctx context.Context) error {
 		return err
 	}
 	for _, name := range []string{"w1", "r1", "r2"} {
-		s := postgres.Server{
-			Installation: installation, Name: name,
-			Dir: filepath.Join(x.dir, name), SocketDir: filepath.Join(x.dir, name, "run"),
-			AdminPassword: strings.Repeat("a", 32), ReplicationPassword: strings.Repeat("r", 32),
-		}
-		if os.Geteuid() == 0 {
-			s.UID = testUID
-		}
+		s := newServer(installation, x.dir, name)
 		x.all[name] = s
-		if err := x.startOne(ctx, s); err != nil {
+		var upstream *postgres.Upstream
+		if name != "w1" {
+			upstream = &postgres.Upstream{SocketDir: x.all["w1"].SocketDir}
+		}
+		if _, err := startOne(ctx, s, upstream, nil); err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (x *servers) startOne(ctx context.Context, s postgres.Server) error {
-	config := postgres.Config{Memory: 512 << 20, Parameters: map[string]string{"max_connections": "100"}}
+func newServer(installation postgres.Installation, dir, name string) postgres.Server {
+	s := postgres.Server{
+		Installation: installation, Name: name,
+		Dir: filepath.Join(dir, name), SocketDir: filepath.Join(dir, name, "run"),
+		AdminPassword: strings.Repeat("a", 32), ReplicationPassword: strings.Repeat("r", 32),
+	}
+	if os.Geteuid() == 0 {
+		s.UID = testUID
+	}
+	return s
+}
+
+// startOne makes a server, a standby if there is an upstream, and starts it.
+func startOne(ctx context.Context, s postgres.Server, upstream *postgres.Upstream, overrides map[string]string) (*postgres.Process, error) {
 	var err error
-	if s.Name == "w1" {
+	if upstream == nil {
 		err = s.Init(ctx, postgres.InitOptions{Master: postgres.Master{Name: masterName, Verifier: verifier(masterPassword)}})
 	} else {
-		config.Upstream = &postgres.Upstream{SocketDir: x.all["w1"].SocketDir}
-		err = s.Copy(ctx, *config.Upstream)
+		err = s.Copy(ctx, *upstream)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
+	config := postgres.Config{Memory: 512 << 20, Parameters: map[string]string{"max_connections": "100"}, Upstream: upstream}
 	if _, err := s.Configure(ctx, config); err != nil {
-		return err
+		return nil, err
 	}
-	p, err := s.Start(ctx, nil)
+	p, err := s.Start(ctx, overrides)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.Ready(ctx)
+	return p, p.Ready(ctx)
+}
+
+// startServer is a server of one test alone.
+func startServer(t *testing.T, name string, overrides map[string]string) postgres.Server {
+	t.Helper()
+	if startShared(); shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	s := newServer(shared.all["w1"].Installation, shared.dir, name)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := s.Remove(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := startOne(ctx, s, nil, overrides); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (x *servers) remove() {

@@ -54,6 +54,9 @@ type session struct {
 
 	mu sync.Mutex
 	progress
+	doubt    doubt
+	sifting  bool     // replies are looked at one by one
+	verdict  verdict  // on the current reply, then
 	ending   *refusal // why the session is being ended by us
 	draining *refusal // why it is to be ended between transactions
 	grace    *time.Timer
