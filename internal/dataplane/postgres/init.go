@@ -43,6 +43,11 @@ func (s Server) Init(ctx context.Context, o InitOptions) error {
 		if err := s.single(ctx, uid, dir, "template1", s.clusterSQL(o)); err != nil {
 			return err
 		}
+		for _, database := range []string{"template0", "postgres"} {
+			if err := s.single(ctx, uid, dir, database, functionsSQL()); err != nil {
+				return err
+			}
+		}
 		return s.single(ctx, uid, dir, AdminDatabase, guardSQL())
 	})
 }
@@ -54,7 +59,7 @@ func (s Server) single(ctx context.Context, uid int, dir, database string, state
 	input := strings.Join(statements, ";\n\n") + ";\n\n"
 	_, err := s.run(ctx, uid, dir, strings.NewReader(input), "postgres", "--single", "-j", "-D", dir,
 		"-c", "exit_on_error=on", "-c", "log_min_error_statement=panic", "-c", "log_checkpoints=off",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "search_path=", database)
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=4MB", "-c", "search_path=", database)
 	return err
 }
 

@@ -25,6 +25,7 @@ func (s Server) clusterSQL(o InitOptions) []string {
 	for _, role := range tenantRoles() {
 		sql = append(sql, "CREATE ROLE "+role+" NOLOGIN")
 	}
+	sql = append(sql, functionsSQL()...)
 	sql = append(sql,
 		"GRANT pg_monitor, pg_signal_backend, pg_checkpoint, rds_replication, rds_password TO "+superuserRole,
 		"GRANT SET ON PARAMETER session_replication_role TO "+superuserRole,
