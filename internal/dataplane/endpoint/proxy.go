@@ -141,11 +141,13 @@ func (p *Proxy) Apply(ctx context.Context, s Snapshot) {
 
 // judge ends a session whose backend is no longer right for it.
 func (p *Proxy) judge(plan Plan, s *session) {
-	switch fate, why := plan.Fate(s.backend); fate {
+	fate, why := plan.Fate(s.backend)
+	r := &refusal{codeAdminShutdown, "terminating connection: " + why, ""}
+	switch fate {
 	case Cut:
-		s.end(&refusal{codeAdminShutdown, "terminating connection: " + why, ""})
+		s.end(r)
 	case Drain:
-		s.drain(&refusal{codeAdminShutdown, "terminating connection: " + why, ""}, p.limits.DrainGrace)
+		s.drain(r, p.limits.DrainGrace)
 	case Keep:
 	}
 }

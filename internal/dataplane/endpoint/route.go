@@ -67,6 +67,7 @@ type server struct {
 	Backend
 	serves  bool
 	leaving bool // the instance is being deleted
+	stalled bool // the writer's commits wait in vain
 }
 
 // Fate is what is to become of an existing session.
@@ -88,6 +89,8 @@ func (p Plan) Fate(b Backend) (Fate, string) {
 		return Cut, fmt.Sprintf("DB instance %s does not serve connections now", b.Name)
 	case b.Role == aurora.RoleWriter && (now.Role != aurora.RoleWriter || now.Term != b.Term):
 		return Cut, fmt.Sprintf("DB instance %s is no longer the writer", b.Name)
+	case now.stalled:
+		return Cut, fmt.Sprintf("DB instance %s has lost the quorum of its log", b.Name)
 	case now.leaving:
 		return Drain, fmt.Sprintf("DB instance %s is being deleted", b.Name)
 	}
@@ -141,7 +144,7 @@ func (p *Plan) add(v *view) {
 		in := &v.instances[i]
 		p.servers[in.ResourceID] = server{
 			Backend: v.backend(in), serves: serves(in),
-			leaving: in.DeleteRequested && !v.isWriter(in),
+			leaving: in.DeleteRequested && !v.isWriter(in), stalled: v.stalled(in),
 		}
 	}
 	for _, e := range v.endpoints() {
@@ -220,7 +223,13 @@ func (v *view) eligible(in *aurora.DBInstance) bool {
 	if v.isWriter(in) {
 		role = aurora.RoleWriter
 	}
-	return serves(in) && in.Server.Role == role && in.Server.Term == v.term && v.cluster.Status.Term == v.term
+	return serves(in) && !v.stalled(in) && in.Server.Role == role && in.Server.Term == v.term && v.cluster.Status.Term == v.term
+}
+
+// stalled says whether the instance is a writer whose log has no quorum: nothing
+// can be written, and what is read there may be old.
+func (v *view) stalled(in *aurora.DBInstance) bool {
+	return in.Server.Stalled && v.isWriter(in) && in.Server.Role == aurora.RoleWriter
 }
 
 func serves(in *aurora.DBInstance) bool {
@@ -259,10 +268,12 @@ func (v *view) waiting() (reason string, hopeless bool) {
 
 func explain(in *aurora.DBInstance) string {
 	s := fmt.Sprintf("DB instance %s is being prepared", in.Spec.Identifier)
-	switch in.Server.Phase {
-	case aurora.PhaseRunning:
+	switch {
+	case in.Server.Phase == aurora.PhaseRunning && in.Server.Stalled:
+		return fmt.Sprintf("DB instance %s has lost the quorum of its log", in.Spec.Identifier)
+	case in.Server.Phase == aurora.PhaseRunning:
 		return fmt.Sprintf("DB instance %s is taking over its role", in.Spec.Identifier)
-	case aurora.PhaseNone, aurora.PhaseRemoved:
+	case in.Server.Phase == aurora.PhaseNone, in.Server.Phase == aurora.PhaseRemoved:
 	default:
 		s = fmt.Sprintf("DB instance %s is %s", in.Spec.Identifier, in.Server.Phase)
 	}

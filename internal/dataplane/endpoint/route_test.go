@@ -92,6 +92,7 @@ func TestWriterEndpointLeadsOnlyToARunningWriterOfTheCurrentTerm(t *testing.T) {
 		"not yet known":       {func(_ *aurora.DBCluster, w *aurora.DBInstance) { w.Server.Term = 2 }, ""},
 		"still a reader":      {func(_ *aurora.DBCluster, w *aurora.DBInstance) { w.Server.Role = aurora.RoleReader }, ""},
 		"not the one chosen":  {func(c *aurora.DBCluster, _ *aurora.DBInstance) { c.Status.Writer = "db-r1" }, ""},
+		"stalled":             {func(_ *aurora.DBCluster, w *aurora.DBInstance) { w.Server.Stalled = true }, ""},
 		"its task is to come": {func(_ *aurora.DBCluster, w *aurora.DBInstance) { w.Status.Task.Term = 2 }, ""},
 	}
 	for name, tc := range cases {
@@ -147,6 +148,8 @@ func TestFateOfSessions(t *testing.T) {
 		"the writer changes":          {writer, func(c *aurora.DBCluster, w, r *aurora.DBInstance) { c.Status.Term, c.Status.Writer = 2, "db-r1" }, Cut},
 		"the writer fails":            {writer, func(c *aurora.DBCluster, w, r *aurora.DBInstance) { w.Server.Phase = aurora.PhaseFailed }, Cut},
 		"a new term in place":         {writer, func(c *aurora.DBCluster, w, r *aurora.DBInstance) { c.Status.Term, w.Server.Term = 2, 2 }, Cut},
+		"the writer stalls":           {writer, func(c *aurora.DBCluster, w, r *aurora.DBInstance) { w.Server.Stalled = true }, Cut},
+		"a reader is no writer":       {reader, func(c *aurora.DBCluster, w, r *aurora.DBInstance) { r.Server.Stalled = true }, Keep},
 		"writer waits to be replaced": {writer, func(c *aurora.DBCluster, w, r *aurora.DBInstance) { w.DeleteRequested = true }, Keep},
 		"reader is promoted": {reader, func(c *aurora.DBCluster, w, r *aurora.DBInstance) {
 			r.Server.Role, r.Server.Term = aurora.RoleWriter, 2

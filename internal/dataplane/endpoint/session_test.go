@@ -177,6 +177,32 @@ func TestFailoverCutsTheOldWritersSessionsOnEveryEndpoint(t *testing.T) {
 	}
 }
 
+func TestWriterWithoutAQuorumServesNobodyUntilItHasOne(t *testing.T) {
+	w := newWorld(t, Limits{})
+	old, reader := w.connect(w.writer()), w.connect(w.instance("r1").Status.Endpoint)
+	w.instance("w1").Server.Stalled = true
+	w.apply()
+	_, err := old.Exec(t.Context(), "SELECT 1")
+	wantRefused(t, err, codeAdminShutdown, "DB instance w1 has lost the quorum of its log")
+	if got := w.server(reader); got != "r1" {
+		t.Errorf("the session on the reader: %s", got)
+	}
+	connected := make(chan error, 1)
+	go func() {
+		conn, err := w.dial(w.writer())
+		if err == nil {
+			_ = conn.Close(context.Background())
+		}
+		connected <- err
+	}()
+	w.eventually("a new connection waits", func() bool { return w.gauge("daybreak_endpoint_held") == 1 })
+	w.instance("w1").Server.Stalled = false
+	w.apply()
+	if err := <-connected; err != nil {
+		t.Errorf("the connection that waited: %v", err)
+	}
+}
+
 func TestDeletedReadersSessionsEndBetweenTransactions(t *testing.T) {
 	w := newWorld(t, Limits{DrainGrace: time.Minute})
 	idle, busy := w.connect(w.instance("r1").Status.Endpoint), w.connect(w.instance("r1").Status.Endpoint)
