@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daybreakdb/daybreak/internal/config"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/etcd"
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/launch"
@@ -32,6 +33,7 @@ type installation struct {
 func processCommands() []*cobra.Command {
 	return []*cobra.Command{
 		processCommand(launch.Etcd, "Run the state store", runEtcd),
+		processCommand(launch.Log, "Run this host's copies of the WAL", runLog),
 		processCommand(launch.Node, "Run this host's PostgreSQL servers", withInstallation(launch.Node, runNode)),
 		processCommand(launch.Endpoint, "Run this host's endpoints", withInstallation(launch.Endpoint, runEndpoint)),
 		processCommand(launch.Control, "Run the APIs and the controllers", withInstallation(launch.Control, runControl)),
@@ -66,6 +68,17 @@ func processCommand(name, short string, run func(context.Context, layout.Layout)
 
 func runEtcd(ctx context.Context, l layout.Layout) error {
 	return etcd.Run(ctx, etcd.Config{Dir: l.Etcd(), Socket: l.EtcdSocket()})
+}
+
+func runLog(ctx context.Context, l layout.Layout) error {
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("process", launch.Log)
+	slog.SetDefault(logger)
+	logger.Info("started", "pid", os.Getpid())
+	defer logger.Info("stopped", "pid", os.Getpid())
+	if err := l.Create(); err != nil {
+		return err
+	}
+	return wal.Serve(ctx, wal.HostConfig{Layout: l, JournalPerCopy: os.Getenv("DAYBREAK_LOG_JOURNAL") == "store"})
 }
 
 func withInstallation(name string, run func(context.Context, installation) error) func(context.Context, layout.Layout) error {

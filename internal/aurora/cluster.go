@@ -130,6 +130,9 @@ type DBClusterStatus struct {
 	// SystemIdentifier is PostgreSQL's, decimal.
 	SystemIdentifier string `json:"systemIdentifier,omitempty"`
 
+	// LogZones has the zone of each copy of the WAL.
+	LogZones []string `json:"logZones,omitempty"`
+
 	WriterEndpoint Address `json:"writerEndpoint,omitzero"`
 	ReaderEndpoint Address `json:"readerEndpoint,omitzero"`
 
@@ -176,10 +179,33 @@ type RetainedData struct {
 	Remove bool `json:"remove,omitempty"`
 }
 
-// VolumeReport is what the node did with retained data. Writer: the node.
+// VolumeReport is what nodes did with what belongs to the cluster and not to one
+// instance. Writer: the node.
 type VolumeReport struct {
 	// Removed is the Retained.Instance whose directory is gone.
 	Removed string `json:"removed,omitempty"`
+	// Base is the newest base copy; the log has all WAL since it was begun.
+	Base BaseCopy `json:"base,omitzero"`
+	// LogRemoved says that the log and the base copy of a deleted cluster are gone.
+	LogRemoved bool `json:"logRemoved,omitempty"`
+	// Log is how the log is, for people; the data path does not depend on it.
+	Log LogReport `json:"log,omitzero"`
+}
+
+// BaseCopy is a copy of the database outside the writer's zone.
+type BaseCopy struct {
+	Zone string `json:"zone"`
+	Host string `json:"host"`
+	// LSN is where replay from it begins.
+	LSN  uint64    `json:"lsn"`
+	Time time.Time `json:"time"`
+}
+
+// LogReport is how a cluster's log is.
+type LogReport struct {
+	Copies  int    `json:"copies,omitempty"` // that have everything
+	Disks   int    `json:"disks,omitempty"`  // that they are on
+	Problem string `json:"problem,omitempty"`
 }
 
 // InternalSecretPurpose is what a cluster's InternalSecret is sealed for.

@@ -21,3 +21,55 @@ const (
 	SourceDBCluster  = "db-cluster"
 	SourceDBInstance = "db-instance"
 )
+
+// FailoverStarted: a reader takes over, in the writer's zone or in another.
+func FailoverStarted(c *DBCluster, to string, sameZone bool) Event {
+	if sameZone {
+		return clusterEvent(c, "RDS-EVENT-0072", "failover", "Started same AZ failover to DB instance: "+to+".")
+	}
+	return clusterEvent(c, "RDS-EVENT-0073", "failover", "Started cross AZ failover to DB instance: "+to+".")
+}
+
+// FailoverCompleted: the new writer serves.
+func FailoverCompleted(c *DBCluster, to string) Event {
+	return clusterEvent(c, "RDS-EVENT-0071", "failover", "Completed failover to DB instance: "+to+".")
+}
+
+// PreviousPromoted: the former writer serves again, nobody could take over.
+func PreviousPromoted(c *DBCluster, name string) Event {
+	return clusterEvent(c, "RDS-EVENT-0070", "failover", "Promoting previous primary again: "+name+".")
+}
+
+// FailoverFailed: no reader could take over.
+func FailoverFailed(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0069", "failover", "Cluster failover failed, check the health of your cluster instances and try again.")
+}
+
+// InstanceRestarted: the server of an instance was started again.
+func InstanceRestarted(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0006", "availability", "DB instance restarted.")
+}
+
+// InstanceShutdown: the server of an instance ended.
+func InstanceShutdown(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0004", "availability", "DB instance shutdown.")
+}
+
+// RecoveryStarted and RecoveryCompleted: an instance is rebuilt from copies.
+func RecoveryStarted(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0020", "recovery",
+		"Recovery of the DB instance has started. Recovery time will vary with the amount of data to be recovered.")
+}
+func RecoveryCompleted(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0021", "recovery", "Recovery of the DB instance is complete.")
+}
+
+func clusterEvent(c *DBCluster, id, category, message string) Event {
+	return Event{Account: c.Account, Region: c.Region, SourceType: SourceDBCluster, SourceID: c.Spec.Identifier,
+		EventID: id, Categories: []string{category}, Message: message}
+}
+
+func instanceEvent(in *DBInstance, id, category, message string) Event {
+	return Event{Account: in.Account, Region: in.Region, SourceType: SourceDBInstance, SourceID: in.Spec.Identifier,
+		EventID: id, Categories: []string{category}, Message: message}
+}

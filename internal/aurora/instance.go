@@ -133,6 +133,9 @@ type ServerReport struct {
 	// EndedTerm is the highest term in which the writer's server ended or was
 	// given up by its node: it serves again in a later one only.
 	EndedTerm int64 `json:"endedTerm,omitempty"`
+	// Restarting says that the server was stopped by its node to be started again
+	// with new settings, in the next term.
+	Restarting bool `json:"restarting,omitempty"`
 	// Lost says that the data directory is gone or cannot be used: only a copy
 	// brings it back.
 	Lost bool `json:"lost,omitempty"`

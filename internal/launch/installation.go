@@ -9,6 +9,7 @@ import (
 // Names of the processes of an installation.
 const (
 	Etcd       = "etcd"       // the state
+	Log        = "log"        // the copies of the databases' WAL on this host
 	Node       = "node"       // PostgreSQL servers of this host
 	Endpoint   = "endpoint"   // the addresses that applications connect to
 	Control    = "control"    // the AWS API, the platform's API, the controllers
@@ -19,7 +20,7 @@ const (
 // start. Each is a command of our binary, by its name.
 func Processes(l layout.Layout) []Process {
 	var ps []Process
-	for _, name := range []string{Etcd, Node, Endpoint, Control} {
+	for _, name := range []string{Etcd, Log, Node, Endpoint, Control} {
 		p := process(l, name, name)
 		if name == Control {
 			p.StopAfter = terraformStop
@@ -33,8 +34,8 @@ func Processes(l layout.Layout) []Process {
 const terraformStop = 75 * time.Second
 
 // KeepForDatabases is how many of Processes must run while the databases are
-// being stopped.
-const KeepForDatabases = 1
+// being stopped: a clean shutdown's last record goes to the log.
+const KeepForDatabases = 2
 
 // SupervisorProcess is the process that keeps the others running.
 func SupervisorProcess(l layout.Layout) Process {

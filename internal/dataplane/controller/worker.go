@@ -68,7 +68,7 @@ func (w *worker) step(ctx context.Context) time.Duration {
 	s.world.Offer = offer
 	actions := decide.Decide(s.world, time.Now())
 	again := time.Duration(0)
-	if s.world.Cluster.Status.Handover != nil || len(offer.Addresses) < needs.Addresses {
+	if decide.Waits(s.world) || len(offer.Addresses) < needs.Addresses {
 		again = timerPause
 	}
 	if len(actions) == 0 {

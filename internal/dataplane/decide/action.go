@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 )
@@ -74,6 +75,7 @@ func (a Place) apply(w *World) {
 type SetWriter struct {
 	Instance string
 	Term     int64
+	Since    time.Time
 }
 
 func (a SetWriter) String() string {
@@ -83,8 +85,49 @@ func (a SetWriter) String() string {
 	return fmt.Sprintf("writer of term %d is %s", a.Term, a.Instance)
 }
 func (a SetWriter) apply(w *World) {
-	w.Cluster.Status.Writer, w.Cluster.Status.Term = a.Instance, a.Term
+	st := &w.Cluster.Status
+	st.Writer, st.Term = a.Instance, a.Term
+	if a.Instance != "" {
+		st.TermSince = a.Since
+	}
 }
+
+// SetTimeline reserves a timeline number.
+type SetTimeline struct{ Timeline int }
+
+func (a SetTimeline) String() string { return fmt.Sprintf("reserve timeline %d", a.Timeline) }
+func (a SetTimeline) apply(w *World) { w.Cluster.Status.Timeline = a.Timeline }
+
+// SetFailedOver records which writer a failover began with; empty ends it.
+type SetFailedOver struct{ From string }
+
+func (a SetFailedOver) String() string {
+	if a.From == "" {
+		return "the failover is complete"
+	}
+	return "failover from " + a.From
+}
+func (a SetFailedOver) apply(w *World) { w.Cluster.Status.FailedOver = a.From }
+
+// AnswerFailover records that a user's request for another writer was dealt with.
+type AnswerFailover struct{ Generation int64 }
+
+func (a AnswerFailover) String() string {
+	return fmt.Sprintf("request %d for another writer was answered", a.Generation)
+}
+func (a AnswerFailover) apply(w *World) { w.Cluster.Status.FailoverGeneration = a.Generation }
+
+// SetLogZones chooses where the copies of the WAL are, once.
+type SetLogZones struct{ Zones []string }
+
+func (a SetLogZones) String() string { return fmt.Sprintf("copies of the log in %v", a.Zones) }
+func (a SetLogZones) apply(w *World) { w.Cluster.Status.LogZones = a.Zones }
+
+// Announce tells users what happened.
+type Announce struct{ Event aurora.Event }
+
+func (a Announce) String() string { return "event " + a.Event.EventID + ": " + a.Event.Message }
+func (a Announce) apply(*World)   {}
 
 // SetInitialized records that the database exists.
 type SetInitialized struct{ SystemIdentifier string }

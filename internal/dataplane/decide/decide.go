@@ -31,8 +31,10 @@ func (d *decision) pass() int {
 	if !d.Cluster.DeleteRequested {
 		d.found()
 		d.place()
+		d.layOutLog()
 		d.observeWriter()
 		d.chooseWriter()
+		d.failOver()
 		d.handOver()
 		d.retain()
 	}
@@ -86,7 +88,7 @@ func (d *decision) removeInstances() {
 		}
 		if in.Status.Task.Role == aurora.RoleNone || in.Server.Phase == aurora.PhaseRemoved && in.Status.Task.Role == aurora.RoleRemoved {
 			if d.Cluster.Status.Writer == in.ResourceID {
-				d.do(SetWriter{"", d.Cluster.Status.Term})
+				d.do(SetWriter{Term: d.Cluster.Status.Term})
 			}
 			d.do(RemoveInstance{in.ResourceID})
 		}
@@ -104,7 +106,8 @@ func (d *decision) removeCluster() {
 		removal.Remove = true
 		d.do(SetRetained{&removal})
 	}
-	if len(d.Instances) == 0 && (kept == nil || d.Cluster.Volume.Removed == kept.Instance) {
+	gone := len(d.Cluster.Status.LogZones) == 0 || d.Cluster.Volume.LogRemoved
+	if gone && len(d.Instances) == 0 && (kept == nil || d.Cluster.Volume.Removed == kept.Instance) {
 		d.do(RemoveCluster{})
 	}
 }

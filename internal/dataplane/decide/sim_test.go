@@ -21,6 +21,11 @@ type sim struct {
 	lsn map[string]uint64
 	// acked is the WAL position of the last commit that a client was told of.
 	acked uint64
+	// log is where the log ends: of what was written, what a quorum has.
+	log uint64
+	// opened is the highest term that the log has promised itself to, and begun the
+	// last one that wrote to it.
+	opened, begun int64
 	// writers remembers who was the writer in each term.
 	writers map[int64]string
 }
@@ -110,18 +115,18 @@ func (s *sim) execute(t *rapid.T, i int) {
 		return
 	case aurora.RoleReader:
 		up, ok := s.lsn[task.Upstream]
-		if !ok {
+		if _, own := s.lsn[id]; !own && (!ok || up == 0) {
 			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "upstream is away"
 			return
 		}
-		s.lsn[id] = max(up, s.lsn[id])
+		s.lsn[id] = s.log // what a former writer has beyond it is thrown away
 		in.Server.ReachedLSN = 0
 		if s.lsn[id] >= task.ReachLSN {
 			in.Server.ReachedLSN = task.ReachLSN
 		}
+		in.Server.Suspect = ""
 	case aurora.RoleWriter:
-		if !s.buildWriter(t, task, id) {
-			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "no data directory"
+		if !s.leads(t, in) {
 			return
 		}
 		in.Server.MasterPasswordGeneration = s.w.Cluster.Spec.MasterPasswordGeneration
@@ -137,19 +142,49 @@ func (s *sim) execute(t *rapid.T, i int) {
 	}
 }
 
-func (s *sim) buildWriter(t *rapid.T, task aurora.Task, id string) bool {
+// leads opens the log for the writer's term and brings its server up.
+func (s *sim) leads(t *rapid.T, in *aurora.DBInstance) bool {
+	task, id := in.Status.Task, in.ResourceID
+	running := in.Server.Phase == aurora.PhaseRunning && in.Server.Role == aurora.RoleWriter && in.Server.Term == task.Term
+	giveUp := func(term int64) bool {
+		in.Server.EndedTerm, in.Server.Phase = max(term, in.Server.EndedTerm), aurora.PhaseStopped
+		return false
+	}
+	switch {
+	case in.Server.EndedTerm >= task.Term:
+		return false
+	case s.opened > task.Term:
+		return giveUp(s.opened)
+	case s.begun == task.Term && !running:
+		return giveUp(task.Term)
+	case task.Generation > in.Server.ObservedGeneration && running && in.Spec.RestartGeneration != in.Server.RestartGeneration:
+		in.Server.Restarting = true
+		return giveUp(task.Term)
+	}
+	s.opened = task.Term
 	s.adopt(task, id)
-	if _, ok := s.lsn[id]; !ok && task.Build == aurora.BuildInitdb {
+	_, has := s.lsn[id]
+	switch {
+	case !has && task.Build == aurora.BuildInitdb:
 		if s.acked > 0 {
 			t.Fatalf("initdb of %s over a database with commits", id)
 		}
-		s.lsn[id] = 1
+		s.log = 1
+		s.lsn[id] = s.log
+		s.w.Cluster.Volume.Base = aurora.BaseCopy{Zone: "us-west-2b", Host: "h", LSN: 1}
+	case !has && task.Build == aurora.BuildLog:
+		s.lsn[id] = s.log
+	case !has:
+		in.Server.Lost = true
+		return giveUp(task.Term)
 	}
-	lsn, ok := s.lsn[id]
-	if ok && lsn < task.ReachLSN {
-		t.Fatalf("promotion of %s at %d, below the durable end %d", id, lsn, task.ReachLSN)
+	s.lsn[id] = max(s.lsn[id], s.log)
+	if s.lsn[id] < s.acked {
+		t.Fatalf("%s leads with %d, clients were told %d", id, s.lsn[id], s.acked)
 	}
-	return ok
+	s.begun, s.log = task.Term, s.lsn[id]
+	in.Server.Lost, in.Server.Restarting, in.Server.Suspect = false, false, ""
+	return true
 }
 
 func (s *sim) adopt(task aurora.Task, id string) {
@@ -162,34 +197,56 @@ func (s *sim) adopt(task aurora.Task, id string) {
 	}
 }
 
-// executeVolume lets the node remove retained data.
+// executeVolume lets the node remove retained data, and then the log.
 func (s *sim) executeVolume() {
-	if kept := s.w.Cluster.Status.Retained; kept != nil && kept.Remove {
+	c := &s.w.Cluster
+	if kept := c.Status.Retained; kept != nil && kept.Remove {
 		delete(s.lsn, kept.Instance)
-		s.w.Cluster.Volume.Removed = kept.Instance
+		c.Volume.Removed = kept.Instance
+	}
+	if c.DeleteRequested && len(s.w.Instances) == 0 {
+		c.Volume.LogRemoved = true
 	}
 }
 
-// commit is a client's commit through the writer endpoint, if there is a writer.
-func (s *sim) commit() {
-	st := s.w.Cluster.Status
-	for i := range s.w.Instances {
-		in := &s.w.Instances[i]
-		if in.ResourceID == st.Writer && in.Server.Phase == aurora.PhaseRunning &&
-			in.Server.Role == aurora.RoleWriter && in.Server.Term == st.Term {
-			s.lsn[in.ResourceID]++
-			s.acked = s.lsn[in.ResourceID]
-		}
+// write is a commit on a server that may be the writer, or believe that it is:
+// the client is told of it only if the log takes it.
+func (s *sim) write(i int) {
+	in := &s.w.Instances[i]
+	if in.Server.Phase != aurora.PhaseRunning || in.Server.Role != aurora.RoleWriter {
+		return
+	}
+	s.lsn[in.ResourceID]++
+	if in.Server.Term == s.opened && in.Server.Term == s.begun {
+		s.log = s.lsn[in.ResourceID]
+		s.acked = s.log
 	}
 }
 
 // crash ends the server of instance i and lets its node see it.
 func (s *sim) crash(i int) {
-	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning {
+	in := &s.w.Instances[i]
+	switch {
+	case in.Server.Phase == aurora.PhaseRunning && in.Server.Role == aurora.RoleWriter:
+		in.Server.Phase, in.Server.EndedTerm = aurora.PhaseStopped, in.Server.Term
+	case in.Server.Phase == aurora.PhaseRunning:
 		in.Server.Phase = aurora.PhaseStarting
-	} else if in.Server.Phase == aurora.PhaseStopped {
+	case in.Server.Phase == aurora.PhaseStopped:
 		in.Server.StopLSN = 0
 	}
+}
+
+// suspect has the node doubt a writer that runs on.
+func (s *sim) suspect(i int) {
+	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning && in.Server.Role == aurora.RoleWriter {
+		in.Server.Suspect = "it does not answer"
+	}
+}
+
+// loseDisk takes the data of an instance away, with its server.
+func (s *sim) loseDisk(i int) {
+	s.crash(i)
+	delete(s.lsn, s.w.Instances[i].ResourceID)
 }
 
 // settle executes everything perfectly until nothing changes.

@@ -28,7 +28,7 @@ func (d *decision) observeWriter() {
 	if !st.Initialized && w.Server.SystemIdentifier != "" {
 		d.do(SetInitialized{w.Server.SystemIdentifier})
 	}
-	if st.Retained != nil && d.writerRuns() && w.Status.Task.Build == aurora.BuildAdopt {
+	if st.Retained != nil && d.writerRuns() {
 		d.do(SetRetained{nil})
 	}
 }
@@ -41,12 +41,15 @@ func (d *decision) chooseWriter() {
 		if st.Initialized || !w.DeleteRequested {
 			return
 		}
-		d.do(SetWriter{"", st.Term}) // it goes before anything was stored in it
+		d.do(SetWriter{Term: st.Term}) // it goes before anything was stored in it
 	}
-	if !d.founded() || st.Initialized && st.Retained == nil {
+	if !d.founded() || len(st.LogZones) == 0 || st.Initialized && st.Retained == nil {
 		return
 	}
-	task := aurora.Task{Role: aurora.RoleWriter, Term: st.Term + 1, Build: aurora.BuildInitdb}
+	if st.Timeline == 0 {
+		d.do(SetTimeline{1}) // initdb's
+	}
+	task := aurora.Task{Role: aurora.RoleWriter, Term: d.nextTerm(), Build: aurora.BuildInitdb}
 	if st.Initialized {
 		task.Build, task.Adopt = aurora.BuildAdopt, *st.Retained
 	}
@@ -56,13 +59,14 @@ func (d *decision) chooseWriter() {
 			continue
 		}
 		task.Generation = in.Generation
-		d.do(SetWriter{in.ResourceID, task.Term})
+		d.do(SetWriter{in.ResourceID, task.Term, d.now})
 		d.do(SetTask{in.ResourceID, task})
 		return
 	}
 }
 
-// handOver passes the role of a writer that is being deleted to a reader.
+// handOver passes the role of a writer to a reader that a user asked for, or
+// because the writer is being deleted.
 func (d *decision) handOver() {
 	w, h := d.writer(), d.Cluster.Status.Handover
 	if w == nil || !d.Cluster.Status.Initialized {
@@ -74,8 +78,9 @@ func (d *decision) handOver() {
 	case w.Status.Task.Role == aurora.RoleWriter:
 		due := h == nil || !d.now.Before(h.Since)
 		if w.DeleteRequested && due && slices.ContainsFunc(d.heirs(w), fulfils) {
-			d.do(SetHandover{&aurora.Handover{From: w.ResourceID, Since: d.now}})
-			d.stop(w)
+			d.beginHandover(w, "")
+		} else if d.Cluster.Spec.Failover.Generation != d.Cluster.Status.FailoverGeneration {
+			d.answerFailover(w)
 		}
 	case h == nil || h.StopLSN == 0 && !stopped(w):
 	case h.StopLSN == 0 && w.Server.StopLSN == 0: // it crashed while it stopped
@@ -87,18 +92,41 @@ func (d *decision) handOver() {
 	}
 }
 
-// finishHandover promotes the best reader that has everything.
+func (d *decision) beginHandover(w *aurora.DBInstance, target string) {
+	d.do(SetHandover{&aurora.Handover{From: w.ResourceID, Target: target, Since: d.now}})
+	d.stop(w)
+}
+
+// answerFailover begins the handover that a user asked for, if it makes sense now.
+func (d *decision) answerFailover(w *aurora.DBInstance) {
+	request, heirs := d.Cluster.Spec.Failover, d.heirs(w)
+	if !d.writerRuns() {
+		return // the failover that goes on comes first
+	}
+	i := slices.IndexFunc(heirs, func(in *aurora.DBInstance) bool {
+		return fulfils(in) && (request.Target == "" || request.Target == in.ResourceID)
+	})
+	d.do(AnswerFailover{request.Generation})
+	if i < 0 {
+		return
+	}
+	d.do(SetFailedOver{w.ResourceID})
+	d.do(Announce{aurora.FailoverStarted(&d.Cluster, heirs[i].Spec.Identifier, sameZone(w, heirs[i]))})
+	d.beginHandover(w, request.Target)
+}
+
+// finishHandover promotes the wanted reader, or the best one, that has everything.
 func (d *decision) finishHandover(w *aurora.DBInstance, h *aurora.Handover) {
 	reached := func(in *aurora.DBInstance) bool { return in.Server.ReachedLSN == h.StopLSN }
 	heirs := d.heirs(w)
+	slices.SortStableFunc(heirs, func(a, b *aurora.DBInstance) int {
+		return boolInt(b.ResourceID == h.Target) - boolInt(a.ResourceID == h.Target)
+	})
 	i := slices.IndexFunc(heirs, reached)
 	waited := d.now.Sub(h.Since)
 	switch {
 	case i == 0 || i > 0 && waited >= preferredWait:
-		heir, term := heirs[i], d.Cluster.Status.Term+1
-		d.do(SetWriter{heir.ResourceID, term})
-		d.do(SetTask{heir.ResourceID, aurora.Task{
-			Role: aurora.RoleWriter, Term: term, ReachLSN: h.StopLSN, Generation: heir.Status.Task.Generation}})
+		d.promote(heirs[i], h.StopLSN)
 		d.do(SetHandover{nil})
 	case waited >= handoverTimeout:
 		d.handBack(w)
@@ -107,11 +135,7 @@ func (d *decision) finishHandover(w *aurora.DBInstance, h *aurora.Handover) {
 
 // handBack makes the old writer the writer again, in a new term.
 func (d *decision) handBack(w *aurora.DBInstance) {
-	term := d.Cluster.Status.Term + 1
-	task := w.Status.Task
-	task.Role, task.Term = aurora.RoleWriter, term
-	d.do(SetWriter{w.ResourceID, term})
-	d.do(SetTask{w.ResourceID, task})
+	d.restart(w)
 	d.do(SetHandover{&aurora.Handover{From: w.ResourceID, Since: d.now.Add(handoverPause)}})
 }
 
@@ -145,7 +169,7 @@ func (d *decision) retain() {
 	case stopped(w):
 		d.do(SetRetained{&aurora.RetainedData{
 			Instance: w.ResourceID, Zone: w.Status.AvailabilityZone, Host: w.Status.Host}})
-		d.do(SetWriter{"", d.Cluster.Status.Term})
+		d.do(SetWriter{Term: d.Cluster.Status.Term})
 		d.do(RemoveInstance{w.ResourceID})
 	}
 }

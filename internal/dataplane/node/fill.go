@@ -19,7 +19,7 @@ func (w *worker) fill(ctx context.Context, s postgres.Server, o order) error {
 	if ok, err := s.HasData(); ok || err != nil {
 		return err
 	}
-	if err := w.makeParents(o); err != nil {
+	if err := w.makeZone(o.zone, o.cluster); err != nil {
 		return err
 	}
 	w.phase(aurora.PhaseBuilding, "waiting for other builds on this host")
@@ -37,29 +37,18 @@ func (w *worker) fill(ctx context.Context, s postgres.Server, o order) error {
 			return err
 		}
 		w.seen.MasterPasswordGeneration = o.passwordGeneration
-		return nil
+		return w.keepImage(ctx, s, o)
 	case aurora.BuildCopy:
 		w.phase(aurora.PhaseBuilding, "copy from "+o.task.Upstream)
-		return s.Copy(ctx, w.upstream(o))
+		w.fresh = true
+		return s.Copy(ctx, w.source(o))
+	case aurora.BuildLog:
+		w.phase(aurora.PhaseBuilding, "base copy and log")
+		return s.RestoreBase(w.config.Layout.Base(o.zone, o.cluster))
 	case aurora.BuildAdopt:
 		return w.moveRetained(ctx, s, o)
 	}
 	return fmt.Errorf("%s: the data directory of the writer is gone: %w", s.Dir, postgres.ErrNoData)
-}
-
-// makeParents makes the directories of zone and cluster, which servers of any
-// user id pass through.
-func (w *worker) makeParents(o order) error {
-	cluster := w.config.Layout.Cluster(o.zone, o.cluster)
-	for _, dir := range []string{filepath.Dir(cluster), cluster} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
-			return err
-		}
-		if err := os.Chmod(dir, 0o711); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // moveRetained makes retained data the instance's: one rename, so that it is

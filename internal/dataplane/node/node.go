@@ -16,6 +16,7 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/state"
@@ -80,6 +81,7 @@ type node struct {
 	clusters  *state.Mirror[aurora.DBCluster]
 	instances *state.Mirror[aurora.DBInstance]
 	metrics   *metrics
+	wal       *wal.Client
 	builds    chan struct{} // one token per build that goes on
 	running   sync.WaitGroup
 	workers   map[string]bool // instances and retained data looked after; only dispatch adds
@@ -107,7 +109,7 @@ func newNode(ctx context.Context, c Config) (*node, error) {
 		}
 	}
 	n := &node{
-		config: c, metrics: newMetrics(c.Metrics), builds: make(chan struct{}, maxBuilds),
+		config: c, metrics: newMetrics(c.Metrics), wal: wal.NewClient(c.Layout.LogSocket()), builds: make(chan struct{}, maxBuilds),
 		workers: map[string]bool{}, news: make(chan struct{}),
 	}
 	var err error
@@ -167,6 +169,8 @@ func (n *node) dispatch(ctx context.Context) {
 	for _, item := range n.clusters.All() {
 		if kept := item.Value.Status.Retained; n.toRemove(item.Value) {
 			n.start(kept.Instance, func() { n.removeRetained(ctx, item.Value) })
+		} else if n.toDrop(item.Value) {
+			n.start(item.Key, func() { n.dropLog(ctx, item.Value) })
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
@@ -27,6 +28,7 @@ type order struct {
 	database           string
 	parameters         string // JSON
 	systemIdentifier   string
+	logZones           string // joined by commas
 	osUser             int
 	secret             string // sealed
 }
@@ -51,6 +53,7 @@ func (n *node) order(id string) (order, bool) {
 		passwordGeneration: spec.MasterPasswordGeneration,
 		database:           spec.DatabaseName,
 		systemIdentifier:   st.SystemIdentifier,
+		logZones:           strings.Join(st.LogZones, ","),
 		osUser:             st.OSUser,
 		secret:             string(st.InternalSecret),
 	}
@@ -110,13 +113,11 @@ func (n *node) settings(o order) postgres.Config {
 	if c.Parameters["max_connections"] == "" {
 		c.Parameters["max_connections"] = strconv.FormatInt(max(fewest, min(share/perConnection, most)), 10)
 	}
-	if o.task.Role == aurora.RoleReader {
-		upstream := n.upstream(o)
-		c.Upstream = &upstream
-	}
+	c.Upstream = &postgres.Upstream{SocketDir: n.config.Layout.FeedDir(o.cluster)}
 	return c
 }
 
-func (n *node) upstream(o order) postgres.Upstream {
+// source is the server that a new reader is copied from.
+func (n *node) source(o order) postgres.Upstream {
 	return postgres.Upstream{SocketDir: n.config.Layout.InstanceSocketDir(o.task.Upstream)}
 }

@@ -22,21 +22,13 @@ func (w *worker) serve(ctx context.Context, s postgres.Server, o order) error {
 		return err
 	}
 	s.Installation = found
-	if w.process == nil {
-		if err := w.start(ctx, s, o); err != nil {
-			return err
-		}
+	if o.logZones == "" {
+		return errNoLog
 	}
-	if err := w.process.Ready(ctx); err != nil {
-		return w.orEnded(err)
+	if o.task.Role == aurora.RoleWriter {
+		return w.lead(ctx, s, o)
 	}
-	if err := w.takeSettings(ctx, s, o); err != nil {
-		return w.orEnded(err)
-	}
-	if err := w.takeRole(ctx, s, o); err != nil {
-		return w.orEnded(err)
-	}
-	return w.reach(ctx, s, o)
+	return w.follow(ctx, s, o)
 }
 
 // orEnded forgets the process when it has ended.
@@ -65,8 +57,13 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 	if _, err := w.configure(ctx, s, o); err != nil {
 		return err
 	}
-	// One syncfs before recovery in place of an fsync of each of a thousand files.
-	p, err := s.Start(ctx, map[string]string{"recovery_init_sync_method": "syncfs"})
+	p, err := s.Start(ctx, map[string]string{
+		// One syncfs before recovery in place of an fsync of each of a thousand files.
+		"recovery_init_sync_method": "syncfs",
+		// Nobody can undo these before the next start.
+		"synchronous_standby_names": newStandbyName(),
+		"restart_after_crash":       "off",
+	})
 	if err != nil {
 		return err
 	}
@@ -91,14 +88,11 @@ func (w *worker) checkData(ctx context.Context, s postgres.Server, o order) erro
 		return err
 	}
 	if o.task.Role == aurora.RoleReader && !standby {
-		return errNotStandby
+		return errors.New("the data directory was a writer's: it cannot follow another writer")
 	}
 	w.seen.SystemIdentifier = control.SystemIdentifier
 	return nil
 }
-
-// errNotStandby keeps an old writer from ever being started beside a new one.
-var errNotStandby = errors.New("the data directory was a writer's: it cannot follow another writer")
 
 // configure writes the configuration. Parameters that PostgreSQL refuses are left
 // out and reported, for a server must not be lost over one.
@@ -186,35 +180,32 @@ func (w *worker) reload(ctx context.Context, s postgres.Server) error {
 	}
 }
 
+// restart stops the server for new settings. A reader starts again at once, a
+// writer in the next term.
 func (w *worker) restart(ctx context.Context, s postgres.Server, o order) error {
 	w.log.Info("node: restart for new settings", "generation", o.generation)
+	w.stopMonitor()
 	w.phase(aurora.PhaseStopping, "restart for new settings")
 	if err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace); err != nil {
 		return err
 	}
 	w.process = nil
+	if o.task.Role == aurora.RoleWriter {
+		w.seen.Restarting = true
+		w.giveUp(o.task.Term, "restart for new settings")
+		return nil
+	}
 	if err := w.start(ctx, s, o); err != nil {
 		return err
 	}
 	return w.process.Ready(ctx)
 }
 
-// takeRole makes the running server writer or reader, and reports it.
-func (w *worker) takeRole(ctx context.Context, s postgres.Server, o order) error {
+// reportRole reports the running server in its role.
+func (w *worker) reportRole(ctx context.Context, s postgres.Server, o order) error {
 	st, err := s.Status(ctx)
 	if err != nil {
 		return err
-	}
-	switch {
-	case o.task.Role == aurora.RoleReader && !st.Standby:
-		// A writer that was cut off: it must not take one more write.
-		err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace)
-		w.process = nil
-		return errors.Join(errNotStandby, err)
-	case o.task.Role == aurora.RoleWriter && st.Standby:
-		if err := w.promote(ctx, s, o); err != nil {
-			return err
-		}
 	}
 	var masterErr error
 	if o.task.Role == aurora.RoleWriter && w.seen.MasterPasswordGeneration != o.passwordGeneration {
@@ -235,25 +226,13 @@ func (w *worker) takeRole(ctx context.Context, s postgres.Server, o order) error
 	return masterErr
 }
 
-// promote makes a reader the writer, once it provably has all that it must have.
-func (w *worker) promote(ctx context.Context, s postgres.Server, o order) error {
-	w.phase(aurora.PhaseStarting, "promotion to writer")
-	if err := w.replayed(ctx, s, o.task.ReachLSN); err != nil {
-		return err
-	}
-	if err := s.Promote(ctx); err != nil {
-		return err
-	}
-	w.log.Info("node: promoted", "term", o.task.Term)
-	return nil
-}
-
 // reach reports when a reader has replayed what its task asks for.
 func (w *worker) reach(ctx context.Context, s postgres.Server, o order) error {
-	if o.task.Role != aurora.RoleReader || w.seen.ReachedLSN == o.task.ReachLSN {
+	if o.task.ReachLSN == 0 || w.seen.ReachedLSN == o.task.ReachLSN {
 		return nil
 	}
-	if err := w.replayed(ctx, s, o.task.ReachLSN); err != nil {
+	// The record that begins there is the last one: one byte more is all of it.
+	if err := w.replayed(ctx, s, postgres.LSN(o.task.ReachLSN+1)); err != nil {
 		return w.orEnded(err)
 	}
 	w.seen.ReachedLSN = o.task.ReachLSN
@@ -261,12 +240,8 @@ func (w *worker) reach(ctx context.Context, s postgres.Server, o order) error {
 	return nil
 }
 
-// replayed waits until the record that begins at lsn is replayed; 0 is nothing
-// to wait for.
-func (w *worker) replayed(ctx context.Context, s postgres.Server, lsn uint64) error {
-	if lsn == 0 {
-		return nil
-	}
+// replayed waits until a standby has replayed all before lsn.
+func (w *worker) replayed(ctx context.Context, s postgres.Server, lsn postgres.LSN) error {
 	conn, err := s.Connect(ctx)
 	if err != nil {
 		return err
@@ -277,7 +252,7 @@ func (w *worker) replayed(ctx context.Context, s postgres.Server, lsn uint64) er
 		if err != nil {
 			return err
 		}
-		if !st.Standby || uint64(st.ReplayLSN) > lsn {
+		if !st.Standby || st.ReplayLSN >= lsn {
 			return nil
 		}
 		if err := sleep(ctx, lsnPoll); err != nil {

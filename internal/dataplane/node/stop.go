@@ -22,6 +22,8 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 	if w.seen.Phase == aurora.PhaseRemoved {
 		return nil
 	}
+	w.stopMonitor()
+	w.leads = 0
 	w.phase(aurora.PhaseStopping, "")
 	if grace := w.config.RemoveGrace; w.process != nil && grace > 0 {
 		if err := w.process.Stop(ctx, postgres.StopSmart, grace); err != nil {
@@ -48,6 +50,7 @@ func (w *worker) stop(ctx context.Context, s postgres.Server, o order) error {
 	}
 	if w.process != nil {
 		w.phase(aurora.PhaseStopping, "")
+		w.quiesce(ctx, s)
 		if err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace); err != nil {
 			return err
 		}
@@ -62,6 +65,32 @@ func (w *worker) stop(ctx context.Context, s postgres.Server, o order) error {
 	w.seen.PID, w.seen.Role, w.seen.Term = 0, o.task.Role, o.task.Term
 	w.phase(aurora.PhaseStopped, "")
 	return nil
+}
+
+// quiesce makes the stop of a writer short: what can be written before is, and
+// transactions that are open get a while to end. Endpoints begin no others.
+func (w *worker) quiesce(ctx context.Context, s postgres.Server) {
+	w.stopMonitor()
+	if w.leads == 0 {
+		return
+	}
+	w.leads = 0
+	limited, cancel := context.WithTimeout(ctx, aurora.HandoverGrace)
+	defer cancel()
+	conn, err := s.Connect(limited)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(limited, "CHECKPOINT"); err != nil {
+		return
+	}
+	for {
+		n, err := postgres.OpenTransactions(limited, conn)
+		if n == 0 || err != nil || sleep(limited, lsnPoll) != nil {
+			return
+		}
+	}
 }
 
 // stopLSN is the shutdown checkpoint of a server that was cleanly stopped, else 0.

@@ -22,6 +22,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/controller"
 	"github.com/daybreakdb/daybreak/internal/dataplane/node"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/etcd"
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -44,6 +45,7 @@ type system struct {
 	socket   string // of etcd
 	keys     *keyring.Keyring
 	stopNode func()
+	stopLog  func()
 	stopEtcd func()
 	password string
 }
@@ -77,6 +79,12 @@ func startSystem(t *testing.T) *system {
 	if s.keys, err = keyring.Open(l.Keys()); err != nil {
 		t.Fatal(err)
 	}
+	config := controller.Config{
+		Store: s.store, Keyring: s.keys, EndpointNet: testNet(), DefaultPort: 5432, FirstOSUser: controller.FirstOSUser(l.ID()),
+	}
+	t.Cleanup(s.background(func(ctx context.Context) error { return controller.Run(ctx, config) }))
+	s.startLog()
+	t.Cleanup(func() { s.stopLog() })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -84,13 +92,13 @@ func startSystem(t *testing.T) *system {
 			t.Error(err)
 		}
 	})
-	config := controller.Config{
-		Store: s.store, Keyring: s.keys, EndpointNet: testNet(), DefaultPort: 5432, FirstOSUser: controller.FirstOSUser(l.ID()),
-	}
-	t.Cleanup(s.background(func(ctx context.Context) error { return controller.Run(ctx, config) }))
 	s.startNode()
 	t.Cleanup(func() { s.stopNode() })
 	return s
+}
+
+func (s *system) startLog() {
+	s.stopLog = s.background(func(ctx context.Context) error { return wal.Serve(ctx, wal.HostConfig{Layout: s.layout}) })
 }
 
 // testNet keeps tests that run side by side from each other's addresses.

@@ -35,11 +35,17 @@ type worker struct {
 	failures int               // in a row
 	refused  string            // parameters that the server does not run with, and why
 	seen     aurora.ServerReport
+
+	leads          int64 // the term that the running server is the writer of; 0: none
+	detached       bool  // the log may not follow it any more
+	fresh          bool  // the data directory is a copy that was never consistent yet
+	alarms         chan alarm
+	stopMonitoring func()
 }
 
 func (n *node) newWorker(item state.Item[aurora.DBInstance]) *worker {
 	return &worker{
-		node: n, id: item.Key, seen: item.Value.Server,
+		node: n, id: item.Key, seen: item.Value.Server, alarms: make(chan alarm),
 		log:      slog.With("instance", item.Key, "cluster", item.Value.Spec.ClusterResourceID),
 		reporter: newReporter(state.DBInstances(n.config.Store), item.Key, item.Value.Server),
 	}
@@ -51,6 +57,7 @@ func (w *worker) run(ctx context.Context) {
 	reported := make(chan struct{})
 	go func() { defer close(reported); w.reporter.run(reporting) }()
 	defer func() {
+		w.stopMonitor()
 		stop()
 		<-reported
 		if w.process != nil {
@@ -183,7 +190,12 @@ func (w *worker) wait(ctx context.Context, o order, failed bool) {
 		case <-changed:
 			continue
 		case <-exited:
-			w.ended(ctx)
+			w.ended(ctx, o)
+		case a := <-w.alarms:
+			w.heed(a)
+			if !a.detached {
+				continue
+			}
 		case <-retry:
 		case <-ctx.Done():
 		}
@@ -193,10 +205,14 @@ func (w *worker) wait(ctx context.Context, o order, failed bool) {
 
 // ended notes that the server ended by itself, and holds back one that does so
 // again and again.
-func (w *worker) ended(ctx context.Context) {
+func (w *worker) ended(ctx context.Context, o order) {
 	w.log.Warn("node: the server ended", "pid", w.process.PID(), "after", time.Since(w.started).Round(time.Millisecond))
 	w.metrics.ended.Inc()
 	w.process = nil
+	if w.leads != 0 {
+		w.giveUp(w.leads, "the server ended")
+		return
+	}
 	w.seen.Phase, w.seen.PID = aurora.PhaseStarting, 0
 	w.report()
 	if time.Since(w.started) >= stableAfter {

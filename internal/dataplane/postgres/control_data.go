@@ -22,6 +22,8 @@ type ControlData struct {
 	// CheckpointLSN is where the latest checkpoint lies; of a server that is
 	// shut down, where its last record begins.
 	CheckpointLSN LSN
+	// RedoLSN is where recovery from that checkpoint begins.
+	RedoLSN LSN
 	// MinRecoveryLSN is how far a standby must replay to be consistent.
 	MinRecoveryLSN LSN
 
@@ -57,6 +59,8 @@ func parseControlData(out string) (ControlData, error) {
 			c.State = value
 		case "Latest checkpoint location":
 			c.CheckpointLSN, err = ParseLSN(value)
+		case "Latest checkpoint's REDO location":
+			c.RedoLSN, err = ParseLSN(value)
 		case "Minimum recovery ending location":
 			c.MinRecoveryLSN, err = ParseLSN(value)
 		case "Latest checkpoint's TimeLineID":

@@ -98,6 +98,7 @@ const (
 	StopSmart     StopMode = "smart"     // waits for clients
 	StopFast      StopMode = "fast"      // rolls back, disconnects, writes a checkpoint
 	StopImmediate StopMode = "immediate" // as a crash: the next start recovers
+	StopKill      StopMode = "kill"      // a server that does not react any more
 )
 
 // Stop ends the server and all its children. After grace it goes on to the next
@@ -107,6 +108,7 @@ func (p *Process) Stop(ctx context.Context, mode StopMode, grace time.Duration) 
 		StopSmart:     {unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGKILL},
 		StopFast:      {unix.SIGINT, unix.SIGQUIT, unix.SIGKILL},
 		StopImmediate: {unix.SIGQUIT, unix.SIGKILL},
+		StopKill:      {unix.SIGKILL},
 	}[mode]
 	for _, sig := range steps {
 		if err := p.signal(sig); errors.Is(err, ErrNotRunning) {

@@ -98,4 +98,3 @@ SELECT standby,
 		THEN coalesce(greatest(0, extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())), 0)
 		ELSE 0 END::float8
 FROM (SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) AS s (standby, receive, replay)`
-

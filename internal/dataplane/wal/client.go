@@ -61,6 +61,12 @@ func (c *Client) Status(ctx context.Context, of Cluster) (Status, error) {
 	return *a.Status, nil
 }
 
+// Trim lets the log forget what is before a position.
+func (c *Client) Trim(ctx context.Context, of Cluster, before LSN) error {
+	_, err := c.post(ctx, "trim", trimRequest{Cluster: of, Before: before})
+	return err
+}
+
 // Drop deletes a cluster's log.
 func (c *Client) Drop(ctx context.Context, of Cluster) error {
 	_, err := c.post(ctx, "drop", of)

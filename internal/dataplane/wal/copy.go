@@ -73,6 +73,11 @@ func (c *Copy) State() (State, error) {
 	return c.state, c.usable()
 }
 
+func (c *Copy) usableNow() bool {
+	_, err := c.State()
+	return err == nil
+}
+
 func (c *Copy) usable() error {
 	if c.failed != nil {
 		return c.failed

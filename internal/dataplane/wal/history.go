@@ -64,6 +64,16 @@ func (h History) next(id uint32) (t Timeline, ok bool) {
 	return h[i+1], true
 }
 
+// Holds says whether a position on a timeline is part of the history, as far as
+// that goes.
+func (h History) Holds(id uint32, at LSN) bool {
+	if h.index(id) < 0 {
+		return false
+	}
+	next, ended := h.next(id)
+	return !ended || at < next.Begin
+}
+
 func (h History) index(id uint32) int {
 	return slices.IndexFunc(h, func(t Timeline) bool { return t.ID == id })
 }

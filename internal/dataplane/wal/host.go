@@ -294,6 +294,19 @@ func (s *served) close() {
 	s.repairs.Wait()
 }
 
+// trim deletes what is before a position from every copy.
+func (s *served) trim(before LSN) error {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	var errs error
+	for _, c := range s.copies {
+		if c, ok := c.(*Copy); ok && c.usableNow() {
+			errs = errors.Join(errs, c.Trim(before))
+		}
+	}
+	return errs
+}
+
 // openTerm stops the shipper of a lower term and opens the log for a new one.
 func (s *served) openTerm(ctx context.Context, term int64, create bool) (Opened, error) {
 	s.shipping.Lock()

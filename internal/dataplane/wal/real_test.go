@@ -282,4 +282,3 @@ func TestRestartInPlaceAndOfTheLogItself(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
-

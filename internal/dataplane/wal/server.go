@@ -26,6 +26,11 @@ type attachRequest struct {
 	Source  Source  `json:"source"`
 }
 
+type trimRequest struct {
+	Cluster Cluster `json:"cluster"`
+	Before  LSN     `json:"before"`
+}
+
 type answer struct {
 	Opened   *Opened `json:"opened,omitempty"`
 	Status   *Status `json:"status,omitempty"`
@@ -43,7 +48,7 @@ type Status struct {
 	Problem   string       `json:"problem,omitempty"` // why nothing is shipped any more
 	Committed LSN          `json:"committed"`
 	Start     LSN          `json:"start"`
-	Timeline  uint32       `json:"timeline"`
+	History   History      `json:"history,omitempty"`
 	Copies    []CopyStatus `json:"copies"`
 	Disks     int          `json:"disks"` // that the copies are on
 }
@@ -124,6 +129,13 @@ func (h *Host) handler() http.Handler {
 			return a, ctx.Err()
 		}
 	})
+	handle(mux, "POST /trim", func(_ context.Context, q trimRequest) (a answer, err error) {
+		s, err := h.serve(q.Cluster)
+		if err != nil {
+			return a, err
+		}
+		return a, s.trim(q.Before)
+	})
 	handle(mux, "POST /drop", func(_ context.Context, q Cluster) (answer, error) { return answer{}, h.drop(q.ID) })
 	return mux
 }
@@ -149,7 +161,7 @@ func handle[Q any](mux *http.ServeMux, pattern string, f func(context.Context, Q
 func (s *served) status() *Status {
 	st := &Status{Disks: len(s.groups)}
 	s.mu.Lock()
-	st.Term, st.Committed, st.Timeline = s.term, s.gate.LSN, s.gate.History.newest()
+	st.Term, st.Committed, st.History = s.term, s.gate.LSN, s.gate.History
 	s.mu.Unlock()
 	for n, c := range s.copies {
 		state, err := c.State()

@@ -1,0 +1,193 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
+)
+
+const (
+	// beatInterval is how often the writer has to prove that it works, and
+	// beatLimit how long it may take to do so.
+	beatInterval = 500 * time.Millisecond
+	beatLimit    = 1500 * time.Millisecond
+	// stallLimit is how long the log may be without a quorum before the writer is
+	// taken from its clients, who might read what is no longer so.
+	stallLimit = 3 * time.Second
+)
+
+// alarm is what a monitor has found.
+type alarm struct {
+	detached bool    // the log follows the server no longer
+	suspect  *string // why the server does not prove that it works; "": it does
+	stalled  *bool   // commits wait for the log
+}
+
+// startMonitor watches the writer until stopMonitor or the worker's end.
+func (w *worker) startMonitor(ctx context.Context, s postgres.Server, o order) {
+	w.stopMonitor()
+	m := &monitor{server: s, log: o.log(s), term: o.task.Term, wal: w.wal, alarms: w.alarms}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); m.run(ctx) }()
+	w.stopMonitoring = func() { cancel(); <-done }
+}
+
+func (w *worker) stopMonitor() {
+	if w.stopMonitoring != nil {
+		w.stopMonitoring()
+		w.stopMonitoring = nil
+	}
+	for {
+		select {
+		case <-w.alarms:
+		default:
+			return
+		}
+	}
+}
+
+// heed takes an alarm into the report.
+func (w *worker) heed(a alarm) {
+	switch {
+	case a.detached:
+		w.detached = true
+	case a.suspect != nil && w.seen.Suspect != *a.suspect:
+		w.log.Warn("node: writer suspected", "reason", *a.suspect)
+		w.seen.Suspect = *a.suspect
+	case a.stalled != nil && w.seen.Stalled != *a.stalled:
+		w.log.Warn("node: the log has no quorum", "stalled", *a.stalled)
+		w.seen.Stalled = *a.stalled
+	}
+	w.report()
+}
+
+// monitor has one writer prove, again and again, that a write of it reaches its
+// disk and the quorum of the log, and that it takes new connections.
+type monitor struct {
+	server postgres.Server
+	log    wal.Cluster
+	term   int64
+	wal    *wal.Client
+	alarms chan<- alarm
+
+	conn    *pgx.Conn
+	suspect string
+	stalled bool
+	since   time.Time // when the log stopped to follow
+}
+
+func (m *monitor) run(ctx context.Context) {
+	var group errgroup.Group
+	group.Go(func() error {
+		if err := m.wal.Watch(ctx, m.log, m.term); ctx.Err() == nil {
+			_ = err // whatever it was: the worker attaches the log again
+			m.raise(ctx, alarm{detached: true})
+		}
+		return nil
+	})
+	group.Go(func() error {
+		tick := time.NewTicker(beatInterval)
+		defer tick.Stop()
+		for {
+			m.beat(ctx)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				m.hangUp()
+				return nil
+			}
+		}
+	})
+	_ = group.Wait()
+}
+
+func (m *monitor) raise(ctx context.Context, a alarm) {
+	select {
+	case m.alarms <- a:
+	case <-ctx.Done():
+	}
+}
+
+func (m *monitor) hangUp() {
+	if m.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = m.conn.Close(ctx)
+		m.conn = nil
+	}
+}
+
+// beat asks once.
+func (m *monitor) beat(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	accepted := make(chan error, 1)
+	go func() { accepted <- m.server.Accepts(limited) }()
+	lsn, err := m.write(limited)
+	err = errors.Join(err, <-accepted)
+	if ctx.Err() != nil {
+		return
+	}
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	if why != m.suspect && (why == "") != (m.suspect == "") {
+		m.raise(ctx, alarm{suspect: &why})
+	}
+	m.suspect = why
+	if err == nil {
+		m.follow(limited, ctx, lsn)
+	}
+}
+
+func (m *monitor) write(ctx context.Context) (wal.LSN, error) {
+	if m.conn == nil || m.conn.IsClosed() {
+		conn, err := m.server.Connect(ctx)
+		if err != nil {
+			return 0, err
+		}
+		m.conn = conn
+	}
+	lsn, err := postgres.Heartbeat(ctx, m.conn)
+	if err != nil {
+		m.hangUp()
+	}
+	return lsn, err
+}
+
+// follow sees whether the write reaches the quorum.
+func (m *monitor) follow(limited, ctx context.Context, lsn wal.LSN) {
+	for {
+		st, err := m.wal.Status(limited, m.log)
+		if err == nil && st.Committed >= lsn {
+			m.since = time.Time{}
+			m.stall(ctx, false)
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+			continue
+		case <-limited.Done():
+		}
+		break
+	}
+	if m.since.IsZero() {
+		m.since = time.Now().Add(-beatLimit)
+	}
+	m.stall(ctx, time.Since(m.since) >= stallLimit)
+}
+
+func (m *monitor) stall(ctx context.Context, stalled bool) {
+	if stalled != m.stalled {
+		m.stalled = stalled
+		m.raise(ctx, alarm{stalled: &stalled})
+	}
+}
