@@ -128,3 +128,92 @@ func (n *node) tryDropLog(ctx context.Context, c aurora.DBCluster) error {
 	}
 	return err
 }
+
+const (
+	// baseInterval is how often it is seen whether a new base copy is due.
+	baseInterval = 30 * time.Second
+	// defaultBaseLimit is how much WAL the log keeps before a new base copy is taken.
+	defaultBaseLimit = 1 << 30
+)
+
+// keepBases takes base copies of the clusters whose writers are here: where none
+// is there any more, and when the log has become long.
+func (n *node) keepBases(ctx context.Context) {
+	for sleep(ctx, baseInterval) == nil {
+		for _, item := range n.clusters.All() {
+			if err := n.keepBase(ctx, item.Value); err != nil && ctx.Err() == nil {
+				slog.Warn("node: no new base copy", "cluster", item.Key, "error", err)
+			}
+		}
+	}
+}
+
+func (n *node) keepBase(ctx context.Context, c aurora.DBCluster) error {
+	writer, ok := n.instances.Get(c.Status.Writer)
+	if !ok || c.DeleteRequested || c.Status.Handover != nil || !n.runsHere(writer.Value) {
+		return nil
+	}
+	o, ok := n.order(writer.Key)
+	if !ok {
+		return nil
+	}
+	s, err := n.server(o)
+	if err != nil {
+		return err
+	}
+	st, err := n.wal.Status(ctx, o.log(s))
+	if err != nil {
+		return err
+	}
+	base := c.Volume.Base
+	_, err = os.Stat(n.config.Layout.Base(base.Zone, c.ResourceID))
+	if base.Zone != "" && err == nil && st.Committed < wal.LSN(base.LSN)+wal.LSN(n.config.BaseLimit) {
+		return nil
+	}
+	return n.takeBase(ctx, c, o)
+}
+
+func (n *node) runsHere(in aurora.DBInstance) bool {
+	return in.Status.Host == n.config.HostID && in.Server.Phase == aurora.PhaseRunning && in.Server.Term == in.Status.Task.Term
+}
+
+// takeBase takes a base copy, of a reader if there is one, and lets the log
+// forget what came before it.
+func (n *node) takeBase(ctx context.Context, c aurora.DBCluster, writer order) error {
+	from := writer
+	for _, item := range n.instances.All() {
+		if in := item.Value; in.Spec.ClusterResourceID == c.ResourceID && item.Key != writer.instance && n.runsHere(in) {
+			if o, ok := n.order(item.Key); ok {
+				from = o
+			}
+		}
+	}
+	s, err := n.server(from)
+	if err != nil {
+		return err
+	}
+	if s.Installation, err = n.installation(ctx); err != nil {
+		return err
+	}
+	control, err := s.ControlData(ctx)
+	if err != nil {
+		return err
+	}
+	base := aurora.BaseCopy{Zone: writer.baseZone(), Host: n.config.HostID, LSN: uint64(control.RedoLSN), Time: time.Now()}
+	slog.Info("node: take a base copy", "cluster", c.ResourceID, "from", from.instance, "zone", base.Zone)
+	if err := n.makeZone(base.Zone, c.ResourceID); err != nil {
+		return err
+	}
+	if err := s.BaseBackup(ctx, postgres.Upstream{SocketDir: s.SocketDir}, n.config.Layout.Base(base.Zone, c.ResourceID)); err != nil {
+		return err
+	}
+	if err := n.reportBase(ctx, c.ResourceID, base); err != nil {
+		return err
+	}
+	if old := c.Volume.Base.Zone; old != "" && old != base.Zone {
+		if err := os.Remove(n.config.Layout.Base(old, c.ResourceID)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return n.wal.Trim(ctx, writer.log(s), wal.LSN(base.LSN))
+}

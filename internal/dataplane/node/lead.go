@@ -40,6 +40,7 @@ func (w *worker) lead(ctx context.Context, s postgres.Server, o order) error {
 
 func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error {
 	w.stopMonitor()
+	w.watched = 0
 	if w.seen.Suspect != "" && w.process != nil && w.leads != o.task.Term {
 		w.log.Warn("node: end the server that did not prove that it works", "reason", w.seen.Suspect)
 		if err := w.process.Stop(ctx, postgres.StopKill, killGrace); err != nil {
@@ -167,7 +168,23 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 			w.process = nil
 		}
 	}
+	if w.stray {
+		w.stopMonitor()
+		if w.process != nil {
+			if err := w.process.Stop(ctx, postgres.StopImmediate, killGrace); err != nil {
+				return err
+			}
+			w.process = nil
+		}
+		w.log.Error("node: the reader cannot follow the log: its data is thrown away")
+		if err := s.Discard(); err != nil {
+			return err
+		}
+		w.stray = false
+	}
 	if w.process == nil {
+		w.stopMonitor()
+		w.watched = 0
 		if err := w.rejoin(ctx, s, st); err != nil {
 			return err
 		}
@@ -187,6 +204,10 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 	w.seen.Suspect, w.seen.Stalled, w.seen.Lost, w.seen.Restarting = "", false, false, false
 	if err := w.reportRole(ctx, s, o); err != nil {
 		return w.orEnded(err)
+	}
+	if w.watched != o.task.Term {
+		w.watchReader(ctx, s, o)
+		w.watched = o.task.Term
 	}
 	return w.reach(ctx, s, o)
 }

@@ -27,12 +27,14 @@ type alarm struct {
 	detached bool    // the log follows the server no longer
 	suspect  *string // why the server does not prove that it works; "": it does
 	stalled  *bool   // commits wait for the log
+	stray    bool    // the reader does not follow
 }
 
 // startMonitor watches the writer until stopMonitor or the worker's end.
 func (w *worker) startMonitor(ctx context.Context, s postgres.Server, o order) {
 	w.stopMonitor()
-	m := &monitor{server: s, log: o.log(s), term: o.task.Term, wal: w.wal, alarms: w.alarms}
+	m := &monitor{server: s, log: o.log(s), term: o.task.Term, wal: w.wal, alarms: w.alarms,
+		saw: func(seen postgres.Sight) { w.saw(w.id, seen) }}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); m.run(ctx) }()
@@ -58,6 +60,8 @@ func (w *worker) heed(a alarm) {
 	switch {
 	case a.detached:
 		w.detached = true
+	case a.stray:
+		w.stray = true
 	case a.suspect != nil && w.seen.Suspect != *a.suspect:
 		w.log.Warn("node: writer suspected", "reason", *a.suspect)
 		w.seen.Suspect = *a.suspect
@@ -76,6 +80,7 @@ type monitor struct {
 	term   int64
 	wal    *wal.Client
 	alarms chan<- alarm
+	saw    func(postgres.Sight)
 
 	conn    *pgx.Conn
 	suspect string
@@ -144,6 +149,7 @@ func (m *monitor) beat(ctx context.Context) {
 	}
 	m.suspect = why
 	if err == nil {
+		m.saw(postgres.Sight{At: time.Now(), DurableLSN: lsn})
 		m.follow(limited, ctx, lsn)
 	}
 }

@@ -47,6 +47,9 @@ type Config struct {
 	// RemoveGrace is how long the sessions of a server to be removed may go on (3
 	// minutes in Aurora); 0: not at all.
 	RemoveGrace time.Duration
+	// BaseLimit is how many bytes of WAL the log keeps before a new base copy is
+	// taken; 0: 1 GiB.
+	BaseLimit int64
 
 	Metrics prometheus.Registerer // nil: no metrics
 }
@@ -65,6 +68,8 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer n.running.Wait()
 	n.running.Go(func() { n.register(ctx) })
+	n.running.Go(func() { n.keepBases(ctx) })
+	n.running.Go(func() { n.tellTopology(ctx) })
 	for {
 		changed := n.changed()
 		n.dispatch(ctx)
@@ -90,6 +95,7 @@ type node struct {
 	news    chan struct{} // closed at the next change of a noun
 	ended   []string      // workers that have ended
 	install postgres.Installation
+	sights  map[string]postgres.Sight // what was last seen of the host's instances
 }
 
 func newNode(ctx context.Context, c Config) (*node, error) {
@@ -102,6 +108,9 @@ func newNode(ctx context.Context, c Config) (*node, error) {
 	if c.StopGrace == 0 {
 		c.StopGrace = defaultStopGrace
 	}
+	if c.BaseLimit == 0 {
+		c.BaseLimit = defaultBaseLimit
+	}
 	if c.MemoryBytes == 0 {
 		var err error
 		if c.MemoryBytes, err = memoryBytes(); err != nil {
@@ -110,7 +119,7 @@ func newNode(ctx context.Context, c Config) (*node, error) {
 	}
 	n := &node{
 		config: c, metrics: newMetrics(c.Metrics), wal: wal.NewClient(c.Layout.LogSocket()), builds: make(chan struct{}, maxBuilds),
-		workers: map[string]bool{}, news: make(chan struct{}),
+		workers: map[string]bool{}, sights: map[string]postgres.Sight{}, news: make(chan struct{}),
 	}
 	var err error
 	if n.clusters, err = state.NewMirror(ctx, state.DBClusters(c.Store)); err != nil {

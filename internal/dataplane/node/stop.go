@@ -23,7 +23,7 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 		return nil
 	}
 	w.stopMonitor()
-	w.leads = 0
+	w.leads, w.watched = 0, 0
 	w.phase(aurora.PhaseStopping, "")
 	if grace := w.config.RemoveGrace; w.process != nil && grace > 0 {
 		if err := w.process.Stop(ctx, postgres.StopSmart, grace); err != nil {
@@ -71,6 +71,7 @@ func (w *worker) stop(ctx context.Context, s postgres.Server, o order) error {
 // transactions that are open get a while to end. Endpoints begin no others.
 func (w *worker) quiesce(ctx context.Context, s postgres.Server) {
 	w.stopMonitor()
+	w.watched = 0
 	if w.leads == 0 {
 		return
 	}

@@ -38,6 +38,8 @@ type worker struct {
 
 	leads          int64 // the term that the running server is the writer of; 0: none
 	detached       bool  // the log may not follow it any more
+	stray          bool  // the reader cannot follow the log
+	watched        int64 // the term in which the running reader is watched
 	fresh          bool  // the data directory is a copy that was never consistent yet
 	alarms         chan alarm
 	stopMonitoring func()
@@ -193,7 +195,7 @@ func (w *worker) wait(ctx context.Context, o order, failed bool) {
 			w.ended(ctx, o)
 		case a := <-w.alarms:
 			w.heed(a)
-			if !a.detached {
+			if !a.detached && !a.stray {
 				continue
 			}
 		case <-retry:

@@ -1,0 +1,168 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
+)
+
+const (
+	// lookInterval is how often a reader is looked at.
+	lookInterval = 2 * time.Second
+	// strayLimit is how long a reader may be without the feed, while there is one,
+	// before its data is thrown away: it cannot follow.
+	strayLimit = 30 * time.Second
+)
+
+// readerWatch looks at one running reader.
+type readerWatch struct {
+	node   *node
+	id     string
+	server postgres.Server
+	log    wal.Cluster
+	alarms chan<- alarm
+
+	conn  *pgx.Conn
+	since time.Time // when it was last seen to follow
+}
+
+// watchReader looks at the reader until stopMonitor or the worker's end.
+func (w *worker) watchReader(ctx context.Context, s postgres.Server, o order) {
+	w.stopMonitor()
+	r := &readerWatch{node: w.node, id: w.id, server: s, log: o.log(s), alarms: w.alarms, since: time.Now()}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); r.run(ctx) }()
+	w.stopMonitoring = func() { cancel(); <-done }
+}
+
+func (r *readerWatch) run(ctx context.Context) {
+	defer func() {
+		if r.conn != nil {
+			closing, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = r.conn.Close(closing)
+		}
+	}()
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for {
+		if err := r.look(ctx); err != nil && ctx.Err() == nil {
+			slog.Debug("node: reader not seen", "instance", r.id, "error", err)
+		}
+		if time.Since(r.since) > strayLimit && ctx.Err() == nil && r.shipping(ctx) {
+			select {
+			case r.alarms <- alarm{stray: true}:
+			case <-ctx.Done():
+			}
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *readerWatch) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookInterval)
+	defer cancel()
+	if r.conn == nil || r.conn.IsClosed() {
+		conn, err := r.server.Connect(ctx)
+		if err != nil {
+			return err
+		}
+		r.conn = conn
+	}
+	seen, streaming, err := postgres.QuerySight(ctx, r.conn)
+	if err != nil {
+		return err
+	}
+	r.node.saw(r.id, seen)
+	if streaming {
+		r.since = time.Now()
+	}
+	return nil
+}
+
+// shipping says whether the log has a writer that a reader could follow.
+func (r *readerWatch) shipping(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookInterval)
+	defer cancel()
+	st, err := r.node.wal.Status(ctx, r.log)
+	return err == nil && st.Shipping
+}
+
+// saw remembers what was last seen of an instance.
+func (n *node) saw(id string, seen postgres.Sight) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sights[id] = seen
+}
+
+// topologyInterval is how often servers are told of their clusters; clients that
+// use aurora_replica_status() take an instance for lost that was not seen for
+// five minutes.
+const topologyInterval = 5 * time.Second
+
+// tellTopology tells every server of this host of its cluster, and takes the
+// faults that users ask for by SQL.
+func (n *node) tellTopology(ctx context.Context) {
+	for {
+		changed := n.changed()
+		for _, item := range n.instances.All() {
+			if in := item.Value; in.Status.Host == n.config.HostID && in.Server.Phase == aurora.PhaseRunning {
+				if err := n.tell(item.Key, in); err != nil {
+					slog.Warn("node: topology not written", "instance", item.Key, "error", err)
+				}
+			}
+		}
+		select {
+		case <-changed:
+			// Changes come in swarms.
+			_ = sleep(ctx, 50*time.Millisecond)
+		case <-time.After(topologyInterval):
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (n *node) tell(id string, in aurora.DBInstance) error {
+	o, ok := n.order(id)
+	if !ok {
+		return nil
+	}
+	cluster, ok := n.clusters.Get(in.Spec.ClusterResourceID)
+	if !ok {
+		return nil
+	}
+	s, err := n.server(o)
+	if err != nil {
+		return err
+	}
+	t := postgres.Topology{
+		Version: cluster.Value.Spec.EngineVersion, ServerID: in.Spec.Identifier,
+		Disks: 1, Nodes: len(cluster.Value.Status.LogZones),
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, item := range n.instances.All() {
+		if m := item.Value; m.Spec.ClusterResourceID == in.Spec.ClusterResourceID && m.Server.Phase == aurora.PhaseRunning {
+			t.Members = append(t.Members, postgres.Member{
+				ServerID: m.Spec.Identifier, Name: item.Key,
+				Writer: item.Key == cluster.Value.Status.Writer, Seen: n.sights[item.Key],
+			})
+		}
+	}
+	return s.WriteTopology(t)
+}
