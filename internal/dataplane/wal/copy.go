@@ -169,23 +169,28 @@ func (c *Copy) set(s State, seq uint64) {
 	c.journal.touched(c)
 }
 
-// Promise, Truncate, Adopt and Begin are the steps of State, made durable.
-func (c *Copy) Promise(term int64) (State, error) {
-	return c.change(func(s *State) error { return s.promise(term) })
+// Promise, Truncate, Adopt, Begin and Join are the steps of State, made durable.
+func (c *Copy) Promise(b Ballot) (State, error) {
+	return c.change(func(s *State) error { return s.promise(b) })
 }
 
-func (c *Copy) Truncate(term int64, newer State) error {
-	_, err := c.change(func(s *State) error { return s.truncate(term, newer) })
+func (c *Copy) Truncate(b Ballot, newer State) error {
+	_, err := c.change(func(s *State) error { return s.truncate(b, newer) })
 	return err
 }
 
-func (c *Copy) Adopt(term int64, newer State, end LSN) error {
-	_, err := c.change(func(s *State) error { return s.adopt(term, newer, end) })
+func (c *Copy) Adopt(b Ballot, newer State, end LSN) error {
+	_, err := c.change(func(s *State) error { return s.adopt(b, newer, end) })
 	return err
 }
 
-func (c *Copy) Begin(term int64, h History, begin LSN) error {
-	_, err := c.change(func(s *State) error { return s.begin(term, h, begin) })
+func (c *Copy) Begin(b Ballot, terms []TermBegin, h History, begin LSN) error {
+	_, err := c.change(func(s *State) error { return s.begin(b, terms, h, begin) })
+	return err
+}
+
+func (c *Copy) Join(b Ballot, newer State) error {
+	_, err := c.change(func(s *State) error { return s.join(b, newer) })
 	return err
 }
 
@@ -283,14 +288,14 @@ func (c *Copy) read(h History, p []byte, at LSN) error {
 }
 
 // Fill gives the copy bytes that a newer one has.
-func (c *Copy) Fill(term int64, at LSN, data []byte) error {
+func (c *Copy) Fill(b Ballot, terms []TermBegin, at LSN, data []byte) error {
 	c.step.Lock()
 	defer c.step.Unlock()
 	s, err := c.State()
 	if err != nil && !errors.Is(err, errRebuilding) {
 		return err
 	}
-	if err := s.fill(term, at); err != nil {
+	if err := s.fill(b, terms, at); err != nil {
 		return err
 	}
 	return appendTo([]*Copy{c}, s.History, at, data)[0]

@@ -8,7 +8,7 @@ import (
 type diskGroup []*Copy
 
 // Append writes to all copies that end at at, with one sync.
-func (g diskGroup) Append(term int64, at LSN, data []byte) error {
+func (g diskGroup) Append(b Ballot, at LSN, data []byte) error {
 	var errs error
 	var copies []*Copy
 	var h History
@@ -16,11 +16,11 @@ func (g diskGroup) Append(term int64, at LSN, data []byte) error {
 		c.step.Lock()
 		s, err := c.State()
 		if err == nil {
-			if s.End >= at+LSN(len(data)) && s.Term() == term && s.Promised == term {
+			if s.End >= at+LSN(len(data)) && s.open(b) {
 				c.step.Unlock()
 				continue // repair was faster
 			}
-			err = s.extend(term, at)
+			err = s.extend(b, at)
 		}
 		if err != nil {
 			c.step.Unlock()

@@ -20,12 +20,12 @@ type lane struct {
 	cond   *sync.Cond
 	queue  []chunk
 	queued int
-	stale  int64 // the highest term that the group has refused
+	stale  Ballot // the highest that the group has refused
 	closed bool
 }
 
 type chunk struct {
-	term int64
+	Ballot
 	at   LSN
 	data []byte
 }
@@ -49,17 +49,17 @@ func (n *lane) run() {
 		c := n.queue[0]
 		n.queue = n.queue[1:]
 		n.mu.Unlock()
-		err := n.group.Append(c.term, c.at, c.data)
+		err := n.group.Append(c.Ballot, c.at, c.data)
 		n.mu.Lock()
 		n.queued -= len(c.data)
-		if errors.Is(err, ErrStale) {
-			n.stale = max(n.stale, c.term)
+		if errors.Is(err, ErrStale) && n.stale.compare(c.Ballot) < 0 {
+			n.stale = c.Ballot
 		}
 		n.mu.Unlock()
 		if err != nil {
 			n.log.Repair()
 		}
-		n.log.advance(c.term)
+		n.log.advance(c.Ballot)
 	}
 }
 
@@ -67,7 +67,7 @@ func (n *lane) run() {
 func (n *lane) add(c chunk) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.stale >= c.term {
+	if n.stale.compare(c.Ballot) >= 0 {
 		return ErrStale
 	}
 	if n.queued+len(c.data) > maxQueued {
@@ -88,8 +88,8 @@ func (n *lane) close() {
 
 // spread hands the bytes to every lane. It waits while more is uncommitted than
 // lanes may hold.
-func (l *Log) spread(ctx context.Context, term int64, at LSN, data []byte) (LSN, error) {
-	c := chunk{term, at, append([]byte(nil), data...)}
+func (l *Log) spread(ctx context.Context, b Ballot, at LSN, data []byte) (LSN, error) {
+	c := chunk{b, at, append([]byte(nil), data...)}
 	for _, n := range l.lanes {
 		if err := n.add(c); err != nil {
 			return 0, err

@@ -13,11 +13,12 @@ import (
 // replica is a copy of the log, wherever it is.
 type replica interface {
 	State() (State, error)
-	Promise(term int64) (State, error)
-	Truncate(term int64, newer State) error
-	Fill(term int64, at LSN, data []byte) error
-	Adopt(term int64, newer State, end LSN) error
-	Begin(term int64, h History, begin LSN) error
+	Promise(b Ballot) (State, error)
+	Truncate(b Ballot, newer State) error
+	Fill(b Ballot, terms []TermBegin, at LSN, data []byte) error
+	Adopt(b Ballot, newer State, end LSN) error
+	Begin(b Ballot, terms []TermBegin, h History, begin LSN) error
+	Join(b Ballot, newer State) error
 	Rebuild(from State) error
 	Rebuilt(newer State) error
 	ReadAt(p []byte, at LSN) error
@@ -29,7 +30,7 @@ type replica interface {
 // group is replicas that become durable together. Append adds bytes to those
 // that end where the bytes begin, and returns when they are durable.
 type group interface {
-	Append(term int64, at LSN, data []byte) error
+	Append(b Ballot, at LSN, data []byte) error
 }
 
 // Log is the WAL of one cluster, in several copies.
@@ -43,12 +44,17 @@ type Log struct {
 	format  func(State) error
 	log     *slog.Logger
 
+	recordEnd func(read readAt, start, limit LSN) (LSN, error)
+	// call runs f for each of who and returns the answers as they come.
+	call func(who []int, f func(n int) error) <-chan reply
+
 	opening sync.Mutex // one Open, Begin or repair at a time
 
 	mu      sync.Mutex
-	term    int64 // that was opened here
+	ballot  Ballot // that was opened here
 	begun   bool
-	least   LSN // Opened.RecordEnd: the term's writer has all before it
+	terms   []TermBegin // of the WAL that a writer goes on from, before it has begun
+	least   LSN         // Opened.RecordEnd: the term's writer has all before it
 	gate    Gate
 	changed chan struct{}  // closed when gate or term change
 	wake    chan struct{}  // something for repair to do
@@ -95,7 +101,7 @@ func quorum(copies int) (write, read int) {
 
 func newLog(cluster string, copies []replica, groups []group, format func(State) error) *Log {
 	l := &Log{cluster: cluster, copies: copies, groups: groups, format: format,
-		changed: make(chan struct{}), wake: make(chan struct{}, 1), xmins: map[any]uint64{}, log: slog.With("cluster", cluster)}
+		changed: make(chan struct{}), wake: make(chan struct{}, 1), xmins: map[any]uint64{}, log: slog.With("cluster", cluster), recordEnd: lastRecordEnd, call: atOnce}
 	l.write, l.read = quorum(len(copies))
 	if len(groups) > 1 {
 		for _, g := range groups {
@@ -105,6 +111,21 @@ func newLog(cluster string, copies []replica, groups []group, format func(State)
 	return l
 }
 
+// reply is what one copy answered.
+type reply struct {
+	n   int
+	err error
+}
+
+// atOnce asks all at the same time.
+func atOnce(who []int, f func(n int) error) <-chan reply {
+	answers := make(chan reply, len(who))
+	for _, n := range who {
+		go func() { answers <- reply{n, f(n)} }()
+	}
+	return answers
+}
+
 // callLimit is how long a copy may take to answer before it counts as away.
 const callLimit = 2 * time.Second
 
@@ -112,14 +133,7 @@ const callLimit = 2 * time.Second
 // everybody's errors. It waits for all, but for none longer than callLimit, and
 // not for stragglers once enough have answered.
 func (l *Log) each(ctx context.Context, enough int, who []int, f func(n int) error) (done []int, errs map[int]error) {
-	type answer struct {
-		n   int
-		err error
-	}
-	answers := make(chan answer, len(who))
-	for _, n := range who {
-		go func() { answers <- answer{n, f(n)} }()
-	}
+	answers := l.call(who, f)
 	errs = map[int]error{}
 	limit := time.NewTimer(callLimit)
 	defer limit.Stop()
@@ -160,23 +174,28 @@ func (l *Log) everyone() []int {
 func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error) {
 	l.opening.Lock()
 	defer l.opening.Unlock()
-	states, err := l.revoke(ctx, term, create)
+	if create {
+		if err := l.create(); err != nil {
+			return Opened{}, err
+		}
+	}
+	b, states, err := l.revoke(ctx, term)
 	if err != nil {
 		return Opened{}, err
 	}
-	l.enter(term)
+	l.enter(b)
 	best := l.best(states)
 	top := states[best]
-	if top.Term() == term && top.Begun {
+	if top.Owner.Term == term && top.Begun {
 		return Opened{End: top.End, Timeline: top.History.newest(), Begun: true}, nil
 	}
 	o := Opened{End: top.End, Timeline: top.History.newest()}
 	if len(top.History) > 0 {
-		if o.RecordEnd, err = lastRecordEnd(l.copies[best].ReadAt, top.Start, top.End); err != nil {
+		if o.RecordEnd, err = l.recordEnd(l.copies[best].ReadAt, top.Start, top.End); err != nil {
 			return o, fmt.Errorf("copy %d: %w", best, err)
 		}
 		if o.RecordEnd > o.End { // a switch of the segment: zeros follow
-			if err := l.copies[best].Fill(term, o.End, make([]byte, o.RecordEnd-o.End)); err != nil {
+			if err := l.copies[best].Fill(b, top.Terms, o.End, make([]byte, o.RecordEnd-o.End)); err != nil {
 				return o, err
 			}
 			o.End, top.End = o.RecordEnd, o.RecordEnd
@@ -186,33 +205,30 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	for n := range states {
 		who = append(who, n)
 	}
-	done, errs := l.each(ctx, l.write, who, func(n int) error {
-		if n == best {
-			return l.copies[n].Adopt(term, top, top.End)
-		}
-		return l.bring(n, best, term, top)
-	})
+	done, errs := l.each(ctx, l.write, who, func(n int) error { return l.bring(n, best, b, top) })
 	if len(done) < l.write {
 		return o, l.noQuorum("open term", term, done, errs)
 	}
 	l.mu.Lock()
-	l.least = o.RecordEnd
+	l.least, l.terms = o.RecordEnd, top.Terms
 	l.mu.Unlock()
 	l.open(Gate{top.History, top.End})
 	return o, nil
 }
 
-// revoke has copies promise the term, and returns what they have.
-func (l *Log) revoke(ctx context.Context, term int64, create bool) (map[int]State, error) {
-	if create {
-		if err := l.create(term); err != nil {
-			return nil, err
+// revoke has copies promise the next ballot of the term, and returns what they
+// have.
+func (l *Log) revoke(ctx context.Context, term int64) (Ballot, map[int]State, error) {
+	b := Ballot{Term: term, Try: 1}
+	for _, c := range l.copies {
+		if s, err := c.State(); err == nil && s.Promised.Term == term {
+			b.Try = max(b.Try, s.Promised.Try+1)
 		}
 	}
 	var mu sync.Mutex
 	states := map[int]State{}
 	done, errs := l.each(ctx, l.read, l.everyone(), func(n int) error {
-		s, err := l.copies[n].Promise(term)
+		s, err := l.copies[n].Promise(b)
 		if err == nil {
 			mu.Lock()
 			states[n] = s
@@ -222,11 +238,11 @@ func (l *Log) revoke(ctx context.Context, term int64, create bool) (map[int]Stat
 	})
 	for _, err := range errs {
 		if errors.Is(err, ErrStale) {
-			return nil, fmt.Errorf("term %d of %s: %w", term, l.cluster, err)
+			return b, nil, fmt.Errorf("term %d of %s: %w", term, l.cluster, err)
 		}
 	}
 	if len(done) < l.read {
-		return nil, l.noQuorum("promise term", term, done, errs)
+		return b, nil, l.noQuorum("promise term", term, done, errs)
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -234,17 +250,17 @@ func (l *Log) revoke(ctx context.Context, term int64, create bool) (map[int]Stat
 	for _, n := range done {
 		answered[n] = states[n]
 	}
-	return answered, nil
+	return b, answered, nil
 }
 
 // create formats the copies of a log that holds nothing anywhere.
-func (l *Log) create(term int64) error {
+func (l *Log) create() error {
 	for _, c := range l.copies {
 		if s, err := c.State(); !errors.Is(err, errBlank) && (err != nil || len(s.History) > 0) {
 			return nil
 		}
 	}
-	return l.format(State{Promised: term})
+	return l.format(State{})
 }
 
 func (l *Log) noQuorum(what string, term int64, done []int, errs map[int]error) error {
@@ -282,30 +298,26 @@ func (l *Log) best(states map[int]State) int {
 	return best
 }
 
-// bring makes copy n what copy from is (top), and the term's.
-func (l *Log) bring(n, from int, term int64, top State) error {
+// bring makes copy n what copy from is (top), and the ballot's.
+func (l *Log) bring(n, from int, b Ballot, top State) error {
 	c := l.copies[n]
-	s, err := c.State()
-	if err != nil {
-		return err
+	if n != from {
+		if err := c.Truncate(b, top); err != nil {
+			return err
+		}
+		if err := l.fill(n, from, b, top.Terms, top.End); err != nil {
+			return err
+		}
 	}
-	if s.Term() == term && s.End == top.End {
-		return nil
-	}
-	if err := c.Truncate(term, top); err != nil {
-		return err
-	}
-	if err := l.fill(n, from, term, top.End); err != nil {
-		return err
-	}
-	return c.Adopt(term, top, top.End)
+	return c.Adopt(b, top, top.End)
 }
 
 // fillChunk is how much is copied from one copy to another at a time.
 const fillChunk = 1 << 20
 
-// fill copies bytes from copy from until copy n ends at end.
-func (l *Log) fill(n, from int, term int64, end LSN) error {
+// fill copies bytes from copy from, which has these terms, until copy n ends at
+// end.
+func (l *Log) fill(n, from int, b Ballot, terms []TermBegin, end LSN) error {
 	c := l.copies[n]
 	s, err := c.State()
 	if err != nil && !errors.Is(err, errRebuilding) {
@@ -314,10 +326,10 @@ func (l *Log) fill(n, from int, term int64, end LSN) error {
 	buf := make([]byte, min(fillChunk, max(0, end-s.End)))
 	for at := s.End; at < end; {
 		p := buf[:min(LSN(len(buf)), end-at)]
-		if err := l.copies[from].ReadAt(p, at); err != nil {
+		if err := l.readFrom(from, p, at, func(s State) bool { return slices.Equal(s.Terms, terms) }); err != nil {
 			return err
 		}
-		if err := c.Fill(term, at, p); err != nil {
+		if err := c.Fill(b, terms, at, p); err != nil {
 			return err
 		}
 		at += LSN(len(p))
@@ -325,12 +337,25 @@ func (l *Log) fill(n, from int, term int64, end LSN) error {
 	return nil
 }
 
-// enter makes the term the one that is served here.
-func (l *Log) enter(term int64) {
+// readFrom reads from a copy whose state was right when that was done.
+func (l *Log) readFrom(n int, p []byte, at LSN, right func(State) bool) error {
+	c := l.copies[n]
+	if err := c.ReadAt(p, at); err != nil {
+		return err
+	}
+	s, err := c.State()
+	if err == nil && !right(s) {
+		err = ErrStale
+	}
+	return err
+}
+
+// enter makes the ballot the one that is served here.
+func (l *Log) enter(b Ballot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if term != l.term {
-		l.term, l.begun = term, false
+	if b != l.ballot {
+		l.ballot, l.begun = b, false
 		l.announce()
 	}
 }
@@ -346,11 +371,12 @@ func (l *Log) open(g Gate) {
 	l.announce()
 }
 
-// opened says whether the term is the one that was opened here last.
+// opened says whether the term is the one that was opened here last, and has not
+// begun.
 func (l *Log) opened(term int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.term == term
+	return l.ballot.Term == term && !l.begun
 }
 
 // mustHave is what the writer of the opened term must have at least.
@@ -372,44 +398,52 @@ func (l *Log) Gate() (Gate, <-chan struct{}) {
 	return l.gate, l.changed
 }
 
-// Begin opens the log for the term's writer: its WAL follows h and goes on at
-// from.
+// Begin opens the log, after Open, for the term's writer: its WAL follows h and
+// goes on at from.
 func (l *Log) Begin(ctx context.Context, term int64, h History, from LSN) error {
 	l.opening.Lock()
 	defer l.opening.Unlock()
-	done, errs := l.each(ctx, l.write, l.everyone(), func(n int) error { return l.copies[n].Begin(term, h, from) })
+	l.mu.Lock()
+	b, terms := l.ballot, l.terms
+	l.mu.Unlock()
+	if b.Term != term {
+		return ErrStale
+	}
+	done, errs := l.each(ctx, l.write, l.everyone(), func(n int) error { return l.copies[n].Begin(b, terms, h, from) })
 	if len(done) < l.write {
 		return l.noQuorum("begin term", term, done, errs)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.term != term {
-		return ErrStale
-	}
 	l.begun = true
 	l.gate = Gate{h, from}
 	l.announce()
 	return nil
 }
 
-// Resume takes up a term that has begun, after an end of our own process: the
-// same server goes on writing. It returns where the newest copy ends.
+// Resume takes up a term that has begun, after an end of the shipper or of our
+// own process: the same server goes on writing. It returns where the newest copy
+// ends.
 func (l *Log) Resume(ctx context.Context, term int64) (LSN, error) {
 	l.opening.Lock()
 	defer l.opening.Unlock()
-	states, err := l.revoke(ctx, term, false)
+	b, states, err := l.revoke(ctx, term)
 	if err != nil {
 		return 0, err
 	}
 	best := l.best(states)
 	top := states[best]
-	if top.Term() != term || !top.Begun {
+	if top.Owner.Term != term || !top.Begun {
 		return 0, fmt.Errorf("term %d of %s has not begun", term, l.cluster)
 	}
-	l.enter(term)
+	l.enter(b)
+	if err := l.copies[best].Join(b, top); err != nil {
+		return 0, err
+	}
+	top.Owner = b
 	for n := range states {
 		if n != best {
-			if err := l.catchUp(n, best, term, top); err != nil {
+			if err := l.catchUp(n, best, b, top); err != nil {
 				l.log.Warn("wal: copy left behind", "copy", n, "error", err)
 			}
 		}
@@ -421,39 +455,45 @@ func (l *Log) Resume(ctx context.Context, term int64) (LSN, error) {
 	}
 	l.announce()
 	l.mu.Unlock()
-	l.advance(term)
+	l.advance(b)
 	return top.End, nil
 }
 
 // Append adds bytes of the term's writer and returns what is committed after it.
 // With several groups it does not wait for them: see lane.
 func (l *Log) Append(ctx context.Context, term int64, at LSN, data []byte) (LSN, error) {
-	if len(l.groups) > 1 {
-		return l.spread(ctx, term, at, data)
+	l.mu.Lock()
+	b, begun := l.ballot, l.begun
+	l.mu.Unlock()
+	if b.Term != term || !begun {
+		return 0, ErrStale
 	}
-	err := l.groups[0].Append(term, at, data)
+	if len(l.groups) > 1 {
+		return l.spread(ctx, b, at, data)
+	}
+	err := l.groups[0].Append(b, at, data)
 	if errors.Is(err, ErrStale) {
 		return 0, err
 	}
 	if err != nil {
 		l.Repair()
 	}
-	return l.advance(term), nil
+	return l.advance(b), nil
 }
 
 // advance moves the gate to what a write quorum has.
-func (l *Log) advance(term int64) LSN {
+func (l *Log) advance(b Ballot) LSN {
 	ends := make([]LSN, 0, len(l.copies))
 	var h History
 	for _, c := range l.copies {
-		if s, err := c.State(); err == nil && s.Begun && s.Term() == term && s.Promised == term {
+		if s, err := c.State(); err == nil && s.open(b) {
 			ends = append(ends, s.End)
 			h = s.History
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(ends) < l.write || l.term != term || !l.begun {
+	if len(ends) < l.write || l.ballot != b || !l.begun {
 		return l.gate.LSN
 	}
 	slices.Sort(ends)
@@ -467,11 +507,15 @@ func (l *Log) advance(term int64) LSN {
 	return l.gate.LSN
 }
 
-// Read fills p with committed bytes, from any copy that has them.
+// Read fills p with committed bytes, from any copy that has them: one that the
+// term has not reached may have others in their place.
 func (l *Log) Read(p []byte, at LSN) error {
-	var last error
-	for _, c := range l.copies {
-		if last = c.ReadAt(p, at); last == nil {
+	l.mu.Lock()
+	b, begun := l.ballot, l.begun
+	l.mu.Unlock()
+	last := errBlank
+	for n := range l.copies {
+		if last = l.readFrom(n, p, at, func(s State) bool { return s.Owner == b && s.Begun == begun }); last == nil {
 			return nil
 		}
 	}

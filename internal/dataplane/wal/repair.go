@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (l *Log) repair() {
 	l.opening.Lock()
 	defer l.opening.Unlock()
 	l.mu.Lock()
-	term, begun := l.term, l.begun
+	b, begun := l.ballot, l.begun
 	l.mu.Unlock()
 	states := map[int]State{}
 	var away []int
@@ -56,81 +57,80 @@ func (l *Log) repair() {
 		}
 		s, err := c.State()
 		switch {
-		case err == nil && s.Promised <= term:
+		case err == nil && s.Promised.compare(b) <= 0:
 			states[n] = s
 		case err != nil:
 			away = append(away, n)
 		}
 	}
 	best := l.best(states)
-	if term == 0 || best < 0 {
+	if b.Term == 0 || best < 0 {
 		return
 	}
 	top := states[best]
-	if top.Term() != term || top.Begun != begun {
+	if top.Owner != b || top.Begun != begun {
 		return // a term is being opened
 	}
 	for n := range states {
 		if n == best {
 			continue
 		}
-		if err := l.catchUp(n, best, term, top); err != nil {
+		if err := l.catchUp(n, best, b, top); err != nil {
 			l.log.Warn("wal: copy left behind", "copy", n, "error", err)
 		}
 	}
 	for _, n := range away {
-		if err := l.rebuild(n, best, term, states); err != nil {
+		if err := l.rebuild(n, best, b, states); err != nil {
 			l.log.Warn("wal: copy not rebuilt", "copy", n, "error", err)
 		}
 	}
 	if begun {
-		l.advance(term)
+		l.advance(b)
 	}
 }
 
-// catchUp brings copy n to where copy from is, which was as top a moment ago and
-// may have gone on.
-func (l *Log) catchUp(n, from int, term int64, top State) error {
+// catchUp brings copy n to where copy from is, which was as top a moment ago, is
+// the ballot's, and may have gone on.
+func (l *Log) catchUp(n, from int, b Ballot, top State) error {
 	c := l.copies[n]
 	s, err := c.State()
-	if err != nil {
+	if err == nil && s.Promised != b {
+		s, err = c.Promise(b)
+	}
+	switch {
+	case err != nil:
 		return err
-	}
-	began := top.Terms[len(top.Terms)-1].Begin
-	if s.Promised != term {
-		if _, err := c.Promise(term); err != nil {
+	case !top.Begun:
+		return l.bring(n, from, b, top)
+	case s.open(b):
+	case s.Owner == b:
+		last := len(top.Terms) - 1
+		if err := c.Begin(b, top.Terms[:last], top.History, top.Terms[last].Begin); err != nil {
+			return err
+		}
+	default:
+		if err := c.Truncate(b, top); err != nil {
+			return err
+		}
+		if err := l.fill(n, from, b, top.Terms, top.End); err != nil {
+			return err
+		}
+		if err := c.Join(b, top); err != nil {
 			return err
 		}
 	}
-	if s.Term() != term {
-		if err := c.Truncate(term, top); err != nil {
-			return err
-		}
-		if err := l.fill(n, from, term, began); err != nil {
-			return err
-		}
-		if err := c.Adopt(term, top, began); err != nil {
-			return err
-		}
-		s.Begun = false
-	}
-	if top.Begun && !s.Begun {
-		if err := c.Begin(term, top.History, began); err != nil {
-			return err
-		}
-	}
-	return l.follow(n, from, term)
+	return l.follow(n, from, b, top.Terms)
 }
 
 // follow fills copy n until it is where copy from is: from then on it gets what
 // is appended.
-func (l *Log) follow(n, from int, term int64) error {
+func (l *Log) follow(n, from int, b Ballot, terms []TermBegin) error {
 	for range maxFollows {
 		s, err := l.copies[from].State()
 		if err != nil {
 			return err
 		}
-		if err := l.fill(n, from, term, s.End); errors.Is(err, errGap) {
+		if err := l.fill(n, from, b, terms, s.End); errors.Is(err, errGap) {
 			return nil // it already gets what is appended
 		} else if err != nil {
 			return err
@@ -151,7 +151,7 @@ const maxFollows = 50
 // rebuild makes a copy anew that has lost what it had. Its promises and
 // acknowledgements may be gone, so it takes over those of its peers: of as many
 // that whatever the copy had a part in, one of them had too.
-func (l *Log) rebuild(n, from int, term int64, states map[int]State) error {
+func (l *Log) rebuild(n, from int, b Ballot, states map[int]State) error {
 	if len(states) < l.write || len(l.copies) == 1 {
 		return fmt.Errorf("%d other copies are there, %d are needed", len(states), l.write)
 	}
@@ -160,30 +160,24 @@ func (l *Log) rebuild(n, from int, term int64, states map[int]State) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.State(); !errors.Is(err, errRebuilding) {
+	if had, err := c.State(); !errors.Is(err, errRebuilding) || !slices.Equal(had.Terms, top.Terms) || had.Promised != b {
 		l.log.Info("wal: rebuild a copy", "copy", n, "bytes", uint64(top.End-top.Start))
 		c.forget()
 		fresh := top
-		fresh.Promised = term
+		fresh.Promised = b
 		if err := c.Rebuild(fresh); err != nil {
 			return err
 		}
 	}
-	target := top.End
-	for _, s := range states {
-		target = max(target, s.End)
-	}
-	if err := l.fill(n, from, term, target); err != nil {
+	if err := l.fill(n, from, b, top.Terms, top.End); err != nil {
 		return err
 	}
-	if top, err = l.copies[from].State(); err != nil {
-		return err
-	}
-	top.End = target
-	top.Committed = min(top.Committed, target)
 	if err := c.Rebuilt(top); err != nil {
 		return err
 	}
 	l.log.Info("wal: rebuilt a copy", "copy", n)
-	return l.follow(n, from, term)
+	if !top.Begun {
+		return nil
+	}
+	return l.follow(n, from, b, top.Terms)
 }

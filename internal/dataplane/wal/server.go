@@ -161,7 +161,7 @@ func handle[Q any](mux *http.ServeMux, pattern string, f func(context.Context, Q
 func (s *served) status() *Status {
 	st := &Status{Disks: len(s.groups)}
 	s.mu.Lock()
-	st.Term, st.Committed, st.History = s.term, s.gate.LSN, s.gate.History
+	st.Term, st.Committed, st.History = s.ballot.Term, s.gate.LSN, s.gate.History
 	s.mu.Unlock()
 	for n, c := range s.copies {
 		state, err := c.State()
@@ -169,7 +169,7 @@ func (s *served) status() *Status {
 		if err != nil {
 			one.Problem = err.Error()
 		}
-		st.Promised = max(st.Promised, state.Promised)
+		st.Promised = max(st.Promised, state.Promised.Term)
 		st.Copies = append(st.Copies, one)
 	}
 	st.Start = s.Start()

@@ -129,15 +129,16 @@ type plan struct {
 }
 
 func (s *shipper) plan(ctx context.Context, conn *pgconn.PgConn, timeline uint32, flushed LSN) (plan, error) {
-	if end, err := s.log.Resume(ctx, s.term); err == nil {
+	if !s.log.opened(s.term) {
+		end, err := s.log.Resume(ctx, s.term)
+		if err != nil {
+			return plan{}, err
+		}
 		gate, _ := s.log.Gate()
 		if gate.History.newest() != timeline {
 			return plan{}, fmt.Errorf("the server is on timeline %d, term %d began on %d", timeline, s.term, gate.History.newest())
 		}
 		return plan{resume: true, history: gate.History, begin: end}, nil
-	}
-	if !s.log.opened(s.term) {
-		return plan{}, fmt.Errorf("term %d was not opened here", s.term)
 	}
 	gate, _ := s.log.Gate()
 	h := gate.History

@@ -1,20 +1,25 @@
 package wal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // State is what one copy of a log knows. It changes by whole, durable steps.
 type State struct {
-	// Promised is the highest term that the copy has heard of: it obeys no lower one.
-	Promised int64 `json:"promised"`
-	// Terms are the terms that the copy's WAL was written in, oldest first; each
-	// holds from Begin on. The last one decides which of two copies is newer.
-	Terms []TermBegin `json:"terms,omitempty"`
-	// Begun says that the writer of the last term has its timeline and may append;
+	// Promised is the highest ballot that the copy has heard of: it obeys no lower one.
+	Promised Ballot `json:"promised"`
+	// Owner is the ballot that has the copy. Of two copies the one with the higher
+	// owner decides what the log holds.
+	Owner Ballot `json:"owner"`
+	// Begun says that the writer of the owner's term has its timeline and may append;
 	// before, the copy has only been brought to where that term begins.
 	Begun bool `json:"begun,omitempty"`
+	// Terms are those whose writers wrote the copy's WAL, oldest first; each holds
+	// from its Begin on. Two copies with the same terms have the same bytes.
+	Terms []TermBegin `json:"terms,omitempty"`
 	// Rebuilding says that the copy lost what it had and knew, and has not yet
 	// everything that it may have acknowledged: it must not vote.
 	Rebuilding bool `json:"rebuilding,omitempty"`
@@ -26,10 +31,23 @@ type State struct {
 	Committed LSN `json:"committed"`
 }
 
+// Ballot is one attempt to own the log: the first or a later try of a term, whose
+// owner the state store has named.
+type Ballot struct {
+	Term int64 `json:"term"`
+	Try  int64 `json:"try"`
+}
+
+func (b Ballot) compare(c Ballot) int {
+	return cmp.Or(cmp.Compare(b.Term, c.Term), cmp.Compare(b.Try, c.Try))
+}
+
+func (b Ballot) String() string { return fmt.Sprintf("%d.%d", b.Term, b.Try) }
+
 // TermBegin says where the WAL of a term begins.
 type TermBegin struct {
-	Term  int64 `json:"term"`
-	Begin LSN   `json:"begin"`
+	Ballot
+	Begin LSN `json:"begin"`
 }
 
 // Errors of copies.
@@ -42,112 +60,126 @@ var (
 	errGap        = errors.New("the WAL does not join on to the copy's end")
 )
 
-// Term is the last term that wrote the copy.
-func (s *State) Term() int64 {
-	if len(s.Terms) == 0 {
-		return 0
+// rank compares what two copies were given to last.
+func (s *State) rank(t *State) int {
+	if c := s.Owner.compare(t.Owner); c != 0 || s.Begun == t.Begun {
+		return c
 	}
-	return s.Terms[len(s.Terms)-1].Term
+	if s.Begun {
+		return 1
+	}
+	return -1
 }
 
 // newer says whether s decides, rather than t, what the log's end is.
 func (s *State) newer(t *State) bool {
-	switch {
-	case s.Term() != t.Term():
-		return s.Term() > t.Term()
-	case s.Begun != t.Begun:
-		return s.Begun
-	}
-	return s.End > t.End
+	c := s.rank(t)
+	return c > 0 || c == 0 && s.End > t.End
 }
 
-// agrees returns up to where the WAL of s is also that of the newer t.
+// agrees returns up to where s and t have the same WAL. A term may begin before
+// the one before it did, within an incomplete record.
 func (s *State) agrees(t *State) LSN {
-	for _, next := range t.Terms {
-		if next.Term > s.Term() {
-			return min(s.End, next.Begin)
+	a, b := s.Terms, t.Terms
+	if len(a) > 0 && len(b) > 0 { // the oldest ones may have been dropped
+		a, b = since(a, b[0]), since(b, a[0])
+	}
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	end := min(s.End, t.End)
+	for _, own := range [][]TermBegin{a, b} {
+		for _, term := range own {
+			end = min(end, term.Begin)
 		}
 	}
-	return min(s.End, t.End)
+	return end
 }
 
-// promise refuses every lower term from now on.
-func (s *State) promise(term int64) error {
-	if s.Promised > term {
-		return fmt.Errorf("term %d was promised: %w", s.Promised, ErrStale)
+// since leaves out the terms before one, if there are as many as are ever kept.
+func since(terms []TermBegin, first TermBegin) []TermBegin {
+	for len(terms) == maxTerms && terms[0].compare(first.Ballot) < 0 {
+		terms = terms[1:]
 	}
-	s.Promised = term
+	return terms
+}
+
+// promise refuses every lower ballot from now on.
+func (s *State) promise(b Ballot) error {
+	if s.Promised.compare(b) > 0 {
+		return fmt.Errorf("term %s was promised: %w", s.Promised, ErrStale)
+	}
+	s.Promised = b
 	return nil
 }
 
-// truncate takes away what the newer copy does not have.
-func (s *State) truncate(term int64, newer State) error {
-	if s.Promised != term {
+// truncate takes away what the newer copy does not have. From then on this one
+// has a part of that, and no more rank than it.
+func (s *State) truncate(b Ballot, newer State) error {
+	switch {
+	case s.Promised != b:
 		return ErrStale
+	case s.Owner == b, s.Owner.Term == b.Term && s.Begun && slices.Equal(s.Terms, newer.Terms):
+		return nil // the ballot's already, or of its writer
 	}
 	end := s.agrees(&newer)
-	if end < s.Committed {
+	began := func(t TermBegin) bool { return t.Begin == end }
+	if end < s.Committed && !slices.ContainsFunc(newer.Terms, began) {
 		return fmt.Errorf("committed WAL up to %s would be cut at %s", s.Committed, end)
 	}
-	s.End, s.History = end, newer.History
+	if s.rank(&newer) > 0 {
+		s.Owner, s.Begun = newer.Owner, newer.Begun
+	}
+	s.End, s.Terms, s.History = end, newer.Terms, newer.History
 	if end < newer.Start || end <= s.Start {
 		s.Start, s.End = newer.Start, newer.Start
 	}
+	s.Committed = min(s.Committed, s.End)
 	return nil
 }
 
-// fill says whether bytes of a newer copy may be added.
-func (s *State) fill(term int64, at LSN) error {
-	if s.Promised != term {
+// fill says whether bytes of a copy with these terms may be added.
+func (s *State) fill(b Ballot, terms []TermBegin, at LSN) error {
+	if s.Promised != b {
 		return ErrStale
 	}
-	if s.End != at {
+	if s.End != at || !slices.Equal(s.Terms, terms) {
 		return errGap
 	}
 	return nil
 }
 
 // adopt ends the filling from a newer copy: this one is as that up to end, and
-// term owns it.
-func (s *State) adopt(term int64, newer State, end LSN) error {
+// the ballot owns it.
+func (s *State) adopt(b Ballot, newer State, end LSN) error {
 	switch {
-	case s.Promised != term:
+	case s.Promised != b:
 		return ErrStale
-	case s.Term() == term && s.Begun:
-		return fmt.Errorf("term %d has begun", term)
-	case s.End != end:
+	case s.Begun && s.Owner.Term == b.Term:
+		return fmt.Errorf("term %d has begun", b.Term)
+	case s.End != end || !slices.Equal(s.Terms, newer.Terms):
 		return errGap
 	}
-	s.History, s.Begun = newer.History, false
-	s.Terms = append(before(newer.Terms, term), TermBegin{term, end})
+	s.History, s.Owner, s.Begun = newer.History, b, false
 	return nil
 }
 
 // maxTerms bounds the list of terms; in older ones all copies agree.
 const maxTerms = 100
 
-// before returns the terms before a term.
-func before(terms []TermBegin, term int64) []TermBegin {
-	var cut []TermBegin
-	for _, t := range terms {
-		if t.Term < term {
-			cut = append(cut, t)
-		}
-	}
-	return cut[max(0, len(cut)-maxTerms):]
-}
-
-// begin opens the copy for the term's writer, whose WAL follows h and goes on at
-// from: on the same timeline where the term began, on a new one where that
-// forked off, which may be within the last, incomplete record.
-func (s *State) begin(term int64, h History, from LSN) error {
+// begin opens the copy, which has these terms, for the writer of the next one. Its
+// WAL follows h and goes on at from: on the same timeline where the term began, on
+// a new one where that forked off, which may be within the last, incomplete record.
+func (s *State) begin(b Ballot, terms []TermBegin, h History, from LSN) error {
 	switch {
-	case s.Promised != term || s.Term() != term:
+	case s.Promised != b || s.Owner != b:
 		return ErrStale
 	case s.Begun && s.History.newest() == h.newest():
 		return nil
 	case s.Begun:
-		return fmt.Errorf("term %d began on timeline %d, not on %d", term, s.History.newest(), h.newest())
+		return fmt.Errorf("term %s began on timeline %d, not on %d", b, s.History.newest(), h.newest())
+	case !slices.Equal(s.Terms, terms):
+		return errGap
 	case len(s.History) == 0:
 		s.Start, s.End = from, from
 	case from > s.End:
@@ -157,31 +189,47 @@ func (s *State) begin(term int64, h History, from LSN) error {
 	}
 	s.End, s.Begun, s.History = from, true, h
 	s.Committed = min(s.Committed, from)
-	s.Terms = append(before(s.Terms, term), TermBegin{term, from})
+	s.Terms = append(slices.Clone(s.Terms[max(0, len(s.Terms)-maxTerms+1):]), TermBegin{b, from})
+	return nil
+}
+
+// join gives the copy to a ballot whose term has begun: it has all that newer had.
+func (s *State) join(b Ballot, newer State) error {
+	switch {
+	case s.Promised != b:
+		return ErrStale
+	case s.End < newer.End || !slices.Equal(s.Terms, newer.Terms):
+		return errGap
+	}
+	s.History, s.Owner, s.Begun = newer.History, b, true
 	return nil
 }
 
 // extend says whether the writer of a term may append.
-func (s *State) extend(term int64, at LSN) error {
+func (s *State) extend(b Ballot, at LSN) error {
 	switch {
-	case s.Promised > term:
-		return fmt.Errorf("term %d was promised: %w", s.Promised, ErrStale)
-	case s.Promised != term || s.Term() != term || !s.Begun || s.End != at:
+	case s.Promised.compare(b) > 0:
+		return fmt.Errorf("term %s was promised: %w", s.Promised, ErrStale)
+	case !s.open(b) || s.End != at:
 		return errGap
 	}
 	return nil
 }
 
+// open says whether the copy takes what the writer of the ballot's term appends.
+func (s *State) open(b Ballot) bool { return s.Promised == b && s.Owner == b && s.Begun }
+
 // rebuilt ends the rebuilding: the copy has all that newer had.
 func (s *State) rebuilt(newer State) error {
-	if !s.Rebuilding {
+	switch {
+	case !s.Rebuilding:
 		return nil
-	}
-	if s.End != newer.End {
+	case s.End != newer.End || !slices.Equal(s.Terms, newer.Terms):
 		return errGap
+	case s.Promised.compare(newer.Promised) > 0:
+		newer.Promised = s.Promised
 	}
-	promised := max(s.Promised, newer.Promised)
+	newer.Start, newer.Rebuilding = s.Start, false
 	*s = newer
-	s.Promised, s.Rebuilding = promised, false
 	return nil
 }
