@@ -139,7 +139,7 @@ func TestEveryProcessComesBack(t *testing.T) {
 
 	// All at once. The supervisor goes first, so that nothing is started again.
 	pids := in.Processes()
-	all := append([]int{pids["supervisor"], pids["control"], pids["node"], pids["endpoint"], pids["etcd"]}, in.Postmasters()...)
+	all := append([]int{pids["supervisor"], pids["control"], pids["node"], pids["log"], pids["endpoint"], pids["etcd"]}, in.Postmasters()...)
 	for _, pid := range all {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}

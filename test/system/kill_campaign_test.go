@@ -8,7 +8,7 @@ import "time"
 // about ten minutes: go test -tags campaign -timeout 40m -run Kill ./test/system
 func kills() []kill {
 	var all []kill
-	for _, process := range []string{"control", "terraform", "node", "endpoint", "etcd", "supervisor"} {
+	for _, process := range []string{"control", "terraform", "node", "log", "endpoint", "etcd", "supervisor"} {
 		for _, step := range []string{"render", "init", "validate", "plan", "outputs", "endpoints"} {
 			all = append(all, kill{process, step, 0})
 		}

@@ -132,6 +132,22 @@ func (l *link) ask(s startup, limit time.Duration) error {
 	}
 }
 
+// next returns the next message of the backend, and takes it from what it said.
+func (l *link) next() ([]byte, error) {
+	for {
+		message, err := firstMessage(l.said)
+		if message != nil {
+			l.said = l.said[len(message):]
+		}
+		if message != nil || err != nil {
+			return message, err
+		}
+		if l.said, err = readMore(l.conn, l.said); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // readMore appends what can be read to b.
 func readMore(conn net.Conn, b []byte) ([]byte, error) {
 	b = slices.Grow(b, greetingBytes)

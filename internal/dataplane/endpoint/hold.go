@@ -21,6 +21,7 @@ type hold struct {
 	deadline time.Time
 	delay    time.Duration
 	begun    bool
+	moves    bool // it is a session that exists, which no limit is for
 }
 
 // findBackend begins a session with a backend, and waits for one while there is
@@ -104,7 +105,7 @@ func (h *hold) wait(ctx context.Context, o *offer, cause error) error {
 }
 
 func (h *hold) begin() error {
-	if h.begun {
+	if h.begun || h.moves {
 		return nil
 	}
 	f := h.visitor.front

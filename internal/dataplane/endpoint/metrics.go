@@ -15,6 +15,7 @@ type metrics struct {
 	refused     *prometheus.CounterVec
 	cancels     *prometheus.CounterVec
 	ended       *prometheus.CounterVec
+	carried     *prometheus.CounterVec
 	unknown     prometheus.Counter
 	holds       prometheus.Counter
 	held        prometheus.Gauge
@@ -40,6 +41,9 @@ func newMetrics(r prometheus.Registerer, sessions func() float64) *metrics {
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybreak_endpoint_sessions_ended_total", Help: "Sessions that an endpoint ended, by SQLSTATE.",
 		}, []string{"code"}),
+		carried: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybreak_endpoint_sessions_carried_total", Help: "Sessions that were to go on at another server, by result.",
+		}, []string{"result"}),
 		unknown: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "daybreak_endpoint_unknown_outcomes_total", Help: "Commits whose wait for the quorum of the log was ended.",
 		}),
@@ -56,7 +60,7 @@ func newMetrics(r prometheus.Registerer, sessions func() float64) *metrics {
 		toClients:   bytes.WithLabelValues("to_client"),
 	}
 	if r != nil {
-		r.MustRegister(m.connections, m.refused, m.cancels, m.ended, m.unknown, m.holds, m.held, m.sessions, bytes)
+		r.MustRegister(m.connections, m.refused, m.cancels, m.ended, m.carried, m.unknown, m.holds, m.held, m.sessions, bytes)
 	}
 	return m
 }

@@ -20,9 +20,6 @@ var unknownOutcome = &refusal{
 	"Find out whether the transaction is there before you try it again.",
 }
 
-// repliesKept are the replies whose bodies matter.
-var repliesKept = typesOf("N")
-
 // endsQuorumWait says whether the body of a NoticeResponse is that warning. The
 // routine has the same name in every language.
 func endsQuorumWait(notice []byte) bool {
@@ -37,16 +34,8 @@ func endsQuorumWait(notice []byte) bool {
 	return false
 }
 
-// verdict is what becomes of a reply.
-type verdict byte
-
-const (
-	pass verdict = iota
-	drop
-)
-
-// weigh judges a reply by its type, and adds to out what goes before it.
-func (s *session) weigh(typ byte, out []byte) (verdict, []byte) {
+// weighDoubt judges a reply by its type, and adds to out what goes before it.
+func (s *session) weighDoubt(typ byte, out []byte) (verdict, []byte) {
 	switch s.doubt {
 	case untold:
 		switch typ {
@@ -78,54 +67,4 @@ func (s *session) weigh(typ byte, out []byte) (verdict, []byte) {
 func (s *session) sayDoubt(out []byte) []byte {
 	s.proxy.metrics.unknown.Inc()
 	return append(out, unknownOutcome.encodeAs("ERROR")...)
-}
-
-// sift notes replies one by one, and appends what the client is to get for them.
-func (s *session) sift(w *walker, p, out []byte) ([]byte, error) {
-	for len(p) > 0 {
-		piece, head := p, w.have < headerBytes
-		if head {
-			piece = p[:min(len(p), headerBytes-w.have)]
-		}
-		typ, rest, done, err := w.next(piece)
-		if err != nil {
-			return out, err
-		}
-		n := len(piece) - len(rest)
-		switch {
-		case head && !done && w.have < headerBytes: // nobody knows yet what it is
-		case head:
-			if s.verdict, out = s.weigh(w.current(), out); s.verdict == pass {
-				out = append(out, w.head[:]...)
-			}
-		case s.verdict == pass:
-			out = append(out, p[:n]...)
-		}
-		if s.ending != nil && s.verdict == drop {
-			return out, errEnding
-		}
-		if p = p[n:]; done {
-			s.reply(typ, w.last)
-			if typ == 'N' {
-				s.noticed(w)
-			}
-		}
-	}
-	s.sifting = s.doubt != noDoubt || !s.level(w)
-	return out, nil
-}
-
-// noticed looks at a notice that has ended, and says whether replies are to be
-// sifted for it.
-func (s *session) noticed(w *walker) bool {
-	if w.keeping && endsQuorumWait(w.kept) {
-		s.doubt, s.sifting = untold, true
-	}
-	return s.sifting
-}
-
-// level says whether the client has what the walker has seen: nothing of the
-// current message is held back.
-func (s *session) level(w *walker) bool {
-	return !s.sifting || w.between() || w.have == headerBytes && s.verdict == pass
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/pki"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
@@ -29,6 +30,11 @@ type Config struct {
 	LoopbackAs netip.Addr
 	// Names returns the DNS names of an endpoint beside its addresses; may be nil.
 	Names func(Endpoint) []string
+
+	// Verifier returns PostgreSQL's stored form of a role's password
+	// (SCRAM-SHA-256$…) as the server of a backend has it. With it, sessions are
+	// carried over to another server. Nil: none is.
+	Verifier func(ctx context.Context, cluster aurora.DBCluster, b Backend, user string) (verifier string, err error)
 
 	Limits Limits
 }
@@ -81,6 +87,7 @@ type Proxy struct {
 	log     *slog.Logger
 	buffers *buffers
 	running sync.WaitGroup // listeners and connections
+	moves   moves
 
 	mu       sync.Mutex
 	closed   bool
@@ -97,7 +104,7 @@ func NewProxy(c Config) *Proxy {
 	p := &Proxy{
 		config: c, limits: c.Limits.withDefaults(), router: NewRouter(), log: c.Logger, buffers: newBuffers(),
 		fronts: map[string]*front{}, sessions: map[*session]struct{}{},
-		keys: map[cancelKey]*session{}, load: map[string]int{},
+		keys: map[cancelKey]*session{}, load: map[string]int{}, moves: newMoves(),
 	}
 	p.metrics = newMetrics(c.Registry, func() float64 {
 		p.mu.Lock()
@@ -135,20 +142,7 @@ func (p *Proxy) Apply(ctx context.Context, s Snapshot) {
 		fronts[e.ID].update(ctx, e)
 	}
 	for _, s := range sessions {
-		p.judge(plan, s)
-	}
-}
-
-// judge ends a session whose backend is no longer right for it.
-func (p *Proxy) judge(plan Plan, s *session) {
-	fate, why := plan.Fate(s.backend)
-	r := &refusal{codeAdminShutdown, "terminating connection: " + why, ""}
-	switch fate {
-	case Cut:
-		s.end(r)
-	case Drain:
-		s.drain(r, p.limits.DrainGrace)
-	case Keep:
+		s.judge(plan)
 	}
 }
 

@@ -1,10 +1,12 @@
 package endpoint
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 )
@@ -18,15 +20,26 @@ var errEnding = errors.New("session is being ended")
 
 // relay carries a session to its end. Requests and replies have a goroutine
 // each: either side may speak at any time.
-func (s *session) relay() {
+func (s *session) relay(ctx context.Context) {
 	requests := make(chan struct{})
 	go func() {
 		defer close(requests)
 		s.relayRequests()
 	}()
-	s.relayReplies()
+	for {
+		w := walker{keep: repliesKept}
+		err := s.relayReplies(&w)
+		if !s.carryOver(ctx, &w) {
+			s.farewell(&w, err)
+			break
+		}
+	}
 	_ = s.server.Close()
 	_ = s.client.Close()
+	s.mu.Lock()
+	s.over = true
+	s.interruptLocked()
+	s.mu.Unlock()
 	<-requests
 	s.toward.close()
 	s.replies.close()
@@ -40,8 +53,14 @@ func (s *session) relay() {
 	}
 }
 
+// errNotSent says that the backend did not take a request.
+var errNotSent = errors.New("the backend takes no requests")
+
 func (s *session) relayRequests() {
 	var w walker
+	if s.has != nil {
+		w.keep = requestsKept
+	}
 	for {
 		p, err := s.toward.read()
 		if err == nil || len(p) > 0 {
@@ -50,22 +69,29 @@ func (s *session) relayRequests() {
 		s.toward.done()
 		switch {
 		case err == nil:
+		case errors.Is(err, errEnding), errors.Is(err, errNotSent): // the other goroutine knows why
+			return
 		case errors.Is(err, io.EOF):
 			s.clientLeft()
-			_ = s.server.CloseWrite()
-			return
-		case errors.Is(err, errEnding):
+			_ = s.serverConn().CloseWrite()
 			return
 		case errors.Is(err, errLength):
 			s.end(&refusal{codeProtocolViolation, err.Error(), ""})
 			return
 		default:
 			if s.clientLeft() {
-				_ = s.server.Close()
+				_ = s.serverConn().Close()
 			}
 			return
 		}
 	}
+}
+
+// serverConn is the connection to the backend that the session is on.
+func (s *session) serverConn() *net.UnixConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.server
 }
 
 // clientLeft notes that there is nobody to talk to. It returns false when that is
@@ -74,6 +100,7 @@ func (s *session) clientLeft() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left = true
+	s.interruptLocked()
 	return s.ending == nil
 }
 
@@ -81,7 +108,10 @@ func (s *session) clientLeft() bool {
 // that a session is never taken for idle while it is not.
 func (s *session) passRequests(w *walker, p []byte) error {
 	s.mu.Lock()
-	if s.ending != nil {
+	for s.ending == nil && !s.over && s.holdsRequests() {
+		s.wake.Wait()
+	}
+	if s.ending != nil || s.over {
 		s.mu.Unlock()
 		return errEnding
 	}
@@ -93,6 +123,9 @@ func (s *session) passRequests(w *walker, p []byte) error {
 			return err
 		}
 		if rest = after; done {
+			if s.has != nil {
+				s.has.request(typ, w, &s.progress)
+			}
 			s.request(typ)
 		}
 	}
@@ -102,26 +135,45 @@ func (s *session) passRequests(w *walker, p []byte) error {
 	if wasIdle && !s.idle() {
 		s.changed = time.Now().UnixNano()
 	}
+	server := s.server
 	s.mu.Unlock()
 	s.proxy.metrics.fromClients.Add(float64(len(p)))
-	_, err := s.server.Write(p)
-	return err
+	if _, err := server.Write(p); err != nil {
+		return errNotSent
+	}
+	return nil
 }
 
-func (s *session) relayReplies() {
-	w := walker{keep: repliesKept}
-	err := s.server.SetReadDeadline(time.Now().Add(authLimit))
-	if err == nil {
-		err = s.greet(&w)
-	}
+// relayReplies relays until the backend says no more, or must not be listened to.
+func (s *session) relayReplies(w *walker) error {
+	err := s.begin(w)
 	for err == nil {
 		var p []byte
 		if p, err = s.replies.read(); err == nil {
-			err = s.passReplies(&w, p)
+			err = s.passReplies(w, p)
 		}
 		s.replies.done()
 	}
-	s.farewell(&w, err)
+	return err
+}
+
+// begin relays what the backend has said already, and more until it is ready.
+func (s *session) begin(w *walker) error {
+	said := s.said
+	s.said = nil
+	if s.isReady() {
+		return s.passReplies(w, said)
+	}
+	if err := s.server.SetReadDeadline(time.Now().Add(authLimit)); err != nil {
+		return err
+	}
+	return s.greet(w, said)
+}
+
+func (s *session) isReady() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
 }
 
 // passReplies notes what the backend answers before the client can react to it.
@@ -144,6 +196,9 @@ func (s *session) noteReplies(w *walker, p []byte) (out []byte, err error) {
 	defer s.mu.Unlock()
 	before := s.state()
 	n := 0
+	if w.between() {
+		s.sifting = s.doubt != noDoubt || s.quiet()
+	}
 	if !s.sifting {
 		n, err = s.walkReplies(w, p)
 	}
@@ -156,6 +211,9 @@ func (s *session) noteReplies(w *walker, p []byte) (out []byte, err error) {
 	}
 	if s.draining != nil && s.between() {
 		s.endLocked(s.draining)
+	}
+	if s.handover != nil {
+		s.wake.Broadcast()
 	}
 	if s.ending != nil {
 		err = errEnding
@@ -174,7 +232,7 @@ func (s *session) walkReplies(w *walker, p []byte) (n int, err error) {
 			break
 		}
 		s.reply(typ, w.last)
-		if typ == 'N' && s.noticed(w) {
+		if typ != 'D' && s.noted(typ, w) {
 			return len(p) - len(rest), nil
 		}
 	}
@@ -183,9 +241,7 @@ func (s *session) walkReplies(w *walker, p []byte) (n int, err error) {
 
 // greet relays the messages until the session is ready one by one, since one of
 // them has the cancel key.
-func (s *session) greet(w *walker) error {
-	said := s.said
-	s.said = nil
+func (s *session) greet(w *walker, said []byte) error {
 	for {
 		n, ready, err := s.readGreeting(said)
 		if err != nil {
@@ -246,8 +302,13 @@ func (s *session) farewell(w *walker, err error) {
 	if s.doubt == untold {
 		why = unknownOutcome
 	}
-	level := s.level(w)
+	level, parting := s.level(w), s.parting
 	s.mu.Unlock()
+	if why == nil && !left && parting != nil && w.between() {
+		_ = s.client.SetWriteDeadline(time.Now().Add(sayLimit))
+		_, _ = s.client.Write(parting)
+		return
+	}
 	if why == nil {
 		if left || w.between() && w.current() == 'E' {
 			return // the client has ended it, or the backend has said why

@@ -60,6 +60,7 @@ type Backend struct {
 type Plan struct {
 	Endpoints []Endpoint // ordered by ID
 	servers   map[string]server
+	clusters  map[string]aurora.DBCluster
 }
 
 // server is what an existing session's fate depends on.
@@ -68,6 +69,8 @@ type server struct {
 	serves  bool
 	leaving bool // the instance is being deleted
 	stalled bool // the writer's commits wait in vain
+	pauses  bool // the writer hands its role over
+	term    int64
 }
 
 // Fate is what is to become of an existing session.
@@ -76,6 +79,7 @@ type Fate int
 const (
 	Keep  Fate = iota
 	Drain      // end it between transactions, or after the grace period
+	Pause      // let it finish its transaction, and begin no other
 	Cut        // end it now
 )
 
@@ -85,6 +89,8 @@ func (p Plan) Fate(b Backend) (Fate, string) {
 	switch {
 	case !ok:
 		return Cut, fmt.Sprintf("DB instance %s was deleted", b.Name)
+	case now.pauses && b.Role == aurora.RoleWriter && b.Term == now.term:
+		return Pause, fmt.Sprintf("DB instance %s hands its role over", b.Name)
 	case !now.serves:
 		return Cut, fmt.Sprintf("DB instance %s does not serve connections now", b.Name)
 	case b.Role == aurora.RoleWriter && (now.Role != aurora.RoleWriter || now.Term != b.Term):
@@ -116,13 +122,14 @@ func (r *Router) Plan(s Snapshot) Plan {
 	for _, g := range s.Groups {
 		groups[g.GroupID] = g
 	}
-	p := Plan{servers: map[string]server{}}
+	p := Plan{servers: map[string]server{}, clusters: map[string]aurora.DBCluster{}}
 	known := map[string]int64{}
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		known[c.ResourceID] = r.see(c, members[c.ResourceID])
 		v := view{cluster: c, instances: members[c.ResourceID], term: known[c.ResourceID]}
 		v.firewall = newFirewall(c.Spec.VpcSecurityGroupIDs, groups)
+		p.clusters[c.ResourceID] = *c
 		p.add(&v)
 	}
 	r.terms = known // ids are never used again
@@ -145,6 +152,7 @@ func (p *Plan) add(v *view) {
 		p.servers[in.ResourceID] = server{
 			Backend: v.backend(in), serves: serves(in),
 			leaving: in.DeleteRequested && !v.isWriter(in), stalled: v.stalled(in),
+			pauses: v.pauses(in), term: v.term,
 		}
 	}
 	for _, e := range v.endpoints() {
@@ -223,7 +231,14 @@ func (v *view) eligible(in *aurora.DBInstance) bool {
 	if v.isWriter(in) {
 		role = aurora.RoleWriter
 	}
-	return serves(in) && !v.stalled(in) && in.Server.Role == role && in.Server.Term == v.term && v.cluster.Status.Term == v.term
+	return serves(in) && !v.stalled(in) && !v.pauses(in) && in.Server.Role == role && in.Server.Term == v.term && v.cluster.Status.Term == v.term
+}
+
+// pauses says whether the instance hands the writer's role over and has been told
+// to stop.
+func (v *view) pauses(in *aurora.DBInstance) bool {
+	h := v.cluster.Status.Handover
+	return h != nil && h.From == in.ResourceID && v.isWriter(in) && in.Status.Task.Role == aurora.RoleStopped
 }
 
 // stalled says whether the instance is a writer whose log has no quorum: nothing
@@ -271,6 +286,8 @@ func explain(in *aurora.DBInstance) string {
 	switch {
 	case in.Server.Phase == aurora.PhaseRunning && in.Server.Stalled:
 		return fmt.Sprintf("DB instance %s has lost the quorum of its log", in.Spec.Identifier)
+	case in.Server.Phase == aurora.PhaseRunning && in.Status.Task.Role == aurora.RoleStopped:
+		return fmt.Sprintf("DB instance %s hands its role over", in.Spec.Identifier)
 	case in.Server.Phase == aurora.PhaseRunning:
 		return fmt.Sprintf("DB instance %s is taking over its role", in.Spec.Identifier)
 	case in.Server.Phase == aurora.PhaseNone, in.Server.Phase == aurora.PhaseRemoved:

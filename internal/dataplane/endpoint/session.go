@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
 )
 
 // State is what a session is doing, in the words of pg_stat_activity.
@@ -38,25 +40,31 @@ type Session struct {
 // session is a client and a backend joined together.
 type session struct {
 	proxy   *Proxy
-	about   Session // all but ID, State and Since; PID is of mu
+	visitor *visitor
+	about   Session // all but ID, State and Since; Instance and PID are of mu
 	id      uint64
 	cluster string
-	backend Backend
-	said    []byte // by the backend before the session began
+	said    []byte // by the backend, and not looked at
 
 	client  net.Conn
-	server  *net.UnixConn
 	toward  *stream // from the client
 	replies *stream // from the backend
 
 	// Of the proxy's mu.
 	key, backendKey cancelKey
 
-	mu sync.Mutex
+	// To be changed with the proxy's mu and mu, in this order.
+	backend Backend
+
+	mu     sync.Mutex
+	server *net.UnixConn
+	wake   sync.Cond // requests may be sent again, perhaps
 	progress
+	departure
 	doubt    doubt
 	sifting  bool     // replies are looked at one by one
 	verdict  verdict  // on the current reply, then
+	over     bool     // nothing is relayed any more
 	ending   *refusal // why the session is being ended by us
 	draining *refusal // why it is to be ended between transactions
 	grace    *time.Timer
@@ -77,7 +85,7 @@ type progress struct {
 func newSession(v *visitor, s startup, l *link) (*session, error) {
 	e := v.front.current.Load()
 	x := &session{
-		proxy: v.front.proxy, cluster: e.Cluster, backend: l.backend, said: l.said,
+		proxy: v.front.proxy, visitor: v, cluster: e.Cluster, backend: l.backend, said: l.said,
 		client: v.peer, server: l.conn,
 		about: Session{
 			Endpoint: e.ID, Cluster: e.Cluster, Instance: l.backend.Instance,
@@ -86,6 +94,10 @@ func newSession(v *visitor, s startup, l *link) (*session, error) {
 		},
 	}
 	x.changed = x.about.Start.UnixNano()
+	x.wake.L = &x.mu
+	if x.proxy.config.Verifier != nil && e.Kind != KindInstance && l.backend.Role == aurora.RoleWriter {
+		x.has = newBelongings(s)
+	}
 	var err error
 	if x.toward, err = newStream(x.client, x.proxy.buffers); err != nil {
 		return nil, err
@@ -178,17 +190,16 @@ func (s *session) endLocked(why *refusal) {
 		return
 	}
 	s.ending = why
+	s.interruptLocked()
 	past := time.Unix(1, 0)
 	_ = s.server.SetReadDeadline(past)
 	_ = s.client.SetReadDeadline(past)
 	_ = s.client.SetWriteDeadline(time.Now().Add(sayLimit))
 }
 
-// drain ends the session when it is between transactions, at the latest after
-// the grace period.
-func (s *session) drain(why *refusal, grace time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// drainLocked ends the session when it is between transactions, at the latest
+// after the grace period.
+func (s *session) drainLocked(why *refusal, grace time.Duration) {
 	if s.draining != nil {
 		return
 	}

@@ -149,7 +149,7 @@ func (v *visitor) connect(ctx context.Context, p packet) error {
 		return err
 	}
 	m.connections.WithLabelValues(string(v.front.current.Load().Kind)).Inc()
-	session.relay()
+	session.relay(ctx)
 	v.front.proxy.remove(session)
 	return nil
 }

@@ -2,8 +2,9 @@
 -- PostgreSQL does not know is in topology.json, beside the data directory.
 --
 -- They run as the superuser, so nothing of the caller's may decide what they do:
--- names are looked up in pg_catalog alone, those in BEGIN ATOMIC when the function
--- is made, and paths start from where the server works, which no session can change.
+-- names are looked up in pg_catalog first, and the caller's temporary types, which
+-- would else come before it, last; paths start from where the server works, which
+-- no session can change.
 
 CREATE FUNCTION pg_catalog.aurora_version() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -27,6 +28,7 @@ END;
 -- a standby that is connected to it what that one told last, of others the file's.
 -- Which server writes follows from recovery, so that it is right from the moment of
 -- a promotion: who is a primary is the writer and sees no other.
+-- In PL/pgSQL, whose sessions plan the query once: drivers ask often.
 CREATE FUNCTION pg_catalog.aurora_replica_status(
 	OUT server_id text,
 	OUT session_id text,
@@ -51,8 +53,11 @@ CREATE FUNCTION pg_catalog.aurora_replica_status(
 	OUT iops integer,
 	OUT cpu double precision)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 16 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE ROWS 16 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH me AS MATERIALIZED (
 		SELECT file.server_id, file.members, state.standby,
 			CASE WHEN standby THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END AS durable,
@@ -109,7 +114,7 @@ BEGIN ATOMIC
 		ORDER BY rank, at DESC
 		LIMIT 1
 	) AS s;
-END;
+END $$;
 
 -- Requests for faults are left for the node, in inject/ beside the data directory;
 -- the last one of a kind counts. The functions named daybreak_ are for nobody but
@@ -216,4 +221,7 @@ TO rds_superuser;
 
 INSERT INTO pg_catalog.pg_init_privs (objoid, classoid, objsubid, privtype, initprivs)
 SELECT oid, 'pg_catalog.pg_proc'::pg_catalog.regclass, 0, 'i', proacl
-FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND proacl IS NOT NULL AND proname ~ '^(aurora|daybreak)_';
+FROM pg_catalog.pg_proc
+WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND proname IN (
+	'daybreak_request_fault', 'daybreak_check_fault', 'daybreak_check_disk', 'aurora_inject_crash',
+	'aurora_inject_replica_failure', 'aurora_inject_disk_failure', 'aurora_inject_disk_congestion');

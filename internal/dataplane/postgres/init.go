@@ -48,7 +48,7 @@ func (s Server) Init(ctx context.Context, o InitOptions) error {
 				return err
 			}
 		}
-		return s.single(ctx, uid, dir, AdminDatabase, guardSQL())
+		return nil
 	})
 }
 
@@ -59,7 +59,7 @@ func (s Server) single(ctx context.Context, uid int, dir, database string, state
 	input := strings.Join(statements, ";\n\n") + ";\n\n"
 	_, err := s.run(ctx, uid, dir, strings.NewReader(input), "postgres", "--single", "-j", "-D", dir,
 		"-c", "exit_on_error=on", "-c", "log_min_error_statement=panic", "-c", "log_checkpoints=off",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=4MB", "-c", "search_path=", database)
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=16MB", "-c", "search_path=", database)
 	return err
 }
 

@@ -32,8 +32,12 @@ func (s Server) clusterSQL(o InitOptions) []string {
 		"CREATE ROLE "+quoteIdent(o.Master.Name)+" "+masterAttributes+" PASSWORD "+quoteLiteral(o.Master.Verifier),
 		"GRANT "+superuserRole+" TO "+quoteIdent(o.Master.Name),
 		"ALTER DATABASE postgres OWNER TO "+quoteIdent(o.Master.Name),
+	)
+	sql = append(sql, guardSQL()...)
+	sql = append(sql,
 		"CREATE DATABASE "+AdminDatabase+" STRATEGY FILE_COPY",
 		"REVOKE ALL ON DATABASE "+AdminDatabase+" FROM PUBLIC",
+		"DROP SCHEMA guard",
 	)
 	if o.Database != "" && o.Database != "postgres" {
 		sql = append(sql, fmt.Sprintf("CREATE DATABASE %s OWNER %s STRATEGY FILE_COPY", quoteIdent(o.Database), quoteIdent(o.Master.Name)))
@@ -45,7 +49,8 @@ func (s Server) clusterSQL(o InitOptions) []string {
 const masterAttributes = "NOSUPERUSER INHERIT CREATEDB CREATEROLE NOREPLICATION NOBYPASSRLS LOGIN"
 
 // guardSQL makes what keeps tenantRoles from being dropped: a privilege in the
-// database that no tenant can connect to, and so cannot revoke.
+// database that no tenant can connect to, and so cannot revoke. It is made in
+// template1 and gone from there once that database is made.
 func guardSQL() []string {
 	sql := []string{"CREATE SCHEMA guard"}
 	for _, role := range tenantRoles() {

@@ -311,6 +311,10 @@ func (s *served) trim(before LSN) error {
 func (s *served) openTerm(ctx context.Context, term int64, create bool) (Opened, error) {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	if s.ships(term) {
+		gate, _ := s.Gate()
+		return Opened{End: gate.LSN, Timeline: gate.History.newest(), Begun: true}, nil
+	}
 	if s.shipper != nil && s.shipper.term < term {
 		s.shipper.stop()
 		s.shipper = nil
@@ -318,19 +322,28 @@ func (s *served) openTerm(ctx context.Context, term int64, create bool) (Opened,
 	return s.Open(ctx, term, create)
 }
 
+// ships says whether the shipper of a term runs.
+func (s *served) ships(term int64) bool {
+	if s.shipper == nil || s.shipper.term != term {
+		return false
+	}
+	select {
+	case <-s.shipper.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // attach has the shipper of a term ship; it does nothing while that does.
 func (s *served) attach(ctx context.Context, term int64, src Source) error {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	if s.ships(term) {
+		return nil
+	}
 	if s.shipper != nil {
-		select {
-		case <-s.shipper.done:
-		default:
-			if s.shipper.term == term {
-				return nil
-			}
-			s.shipper.stop()
-		}
+		s.shipper.stop()
 		s.shipper = nil
 	}
 	shipper, err := s.ship(ctx, term, src)

@@ -51,9 +51,10 @@ type Log struct {
 	opening sync.Mutex // one Open, Begin or repair at a time
 
 	mu      sync.Mutex
-	ballot  Ballot // that was opened here
-	begun   bool
-	terms   []TermBegin // of the WAL that a writer goes on from, before it has begun
+	ballot  Ballot      // that was opened here
+	waits   bool        // the copies are the ballot's, and its writer may begin
+	begun   bool        // it has
+	terms   []TermBegin // of the WAL that the writer goes on from
 	least   LSN         // Opened.RecordEnd: the term's writer has all before it
 	gate    Gate
 	changed chan struct{}  // closed when gate or term change
@@ -210,7 +211,7 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 		return o, l.noQuorum("open term", term, done, errs)
 	}
 	l.mu.Lock()
-	l.least, l.terms = o.RecordEnd, top.Terms
+	l.waits, l.least, l.terms = true, o.RecordEnd, top.Terms
 	l.mu.Unlock()
 	l.open(Gate{top.History, top.End})
 	return o, nil
@@ -355,7 +356,7 @@ func (l *Log) enter(b Ballot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b != l.ballot {
-		l.ballot, l.begun = b, false
+		l.ballot, l.waits, l.begun = b, false, false
 		l.announce()
 	}
 }
@@ -371,12 +372,11 @@ func (l *Log) open(g Gate) {
 	l.announce()
 }
 
-// opened says whether the term is the one that was opened here last, and has not
-// begun.
+// opened says whether the term was opened here, and has not begun.
 func (l *Log) opened(term int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ballot.Term == term && !l.begun
+	return l.ballot.Term == term && l.waits
 }
 
 // mustHave is what the writer of the opened term must have at least.
@@ -404,10 +404,10 @@ func (l *Log) Begin(ctx context.Context, term int64, h History, from LSN) error 
 	l.opening.Lock()
 	defer l.opening.Unlock()
 	l.mu.Lock()
-	b, terms := l.ballot, l.terms
+	b, terms, waits := l.ballot, l.terms, l.waits
 	l.mu.Unlock()
-	if b.Term != term {
-		return ErrStale
+	if b.Term != term || !waits {
+		return fmt.Errorf("term %d is not open: %w", term, ErrStale)
 	}
 	done, errs := l.each(ctx, l.write, l.everyone(), func(n int) error { return l.copies[n].Begin(b, terms, h, from) })
 	if len(done) < l.write {
@@ -415,7 +415,7 @@ func (l *Log) Begin(ctx context.Context, term int64, h History, from LSN) error 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.begun = true
+	l.waits, l.begun = false, true
 	l.gate = Gate{h, from}
 	l.announce()
 	return nil

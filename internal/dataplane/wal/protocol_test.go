@@ -176,7 +176,7 @@ type simHost struct {
 	w        *world
 	id       int
 	leads    int64
-	tried    int64 // a term that it has and has not begun
+	tried    int64  // a term that it has and has not begun
 	local    []byte // the server's WAL
 	shipped  LSN
 	timeline uint32
