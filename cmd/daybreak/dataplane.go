@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/endpoint"
 	"github.com/daybreakdb/daybreak/internal/dataplane/node"
+	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/pki"
@@ -31,5 +33,20 @@ func runEndpoint(ctx context.Context, in installation) error {
 	}
 	registry := newRegistry(launch.Endpoint)
 	go exposeMetrics(ctx, in, launch.Endpoint, registry)
-	return endpoint.Run(ctx, endpoint.Config{Store: in.store, PKI: ca, Logger: in.logger, Registry: registry, LoopbackAs: loopbackAs})
+	return endpoint.Run(ctx, endpoint.Config{
+		Store: in.store, PKI: ca, Logger: in.logger, Registry: registry, LoopbackAs: loopbackAs, Verifier: in.verifier,
+	})
+}
+
+// verifier asks a server what it compares a role's password with.
+func (in installation) verifier(ctx context.Context, c aurora.DBCluster, b endpoint.Backend, role string) (string, error) {
+	secret, err := in.keyring.Open(c.Status.InternalSecret, aurora.InternalSecretPurpose(c.ResourceID))
+	if err != nil {
+		return "", err
+	}
+	s := postgres.Server{SocketDir: in.InstanceSocketDir(b.Instance)}
+	if err := s.DerivePasswords(secret); err != nil {
+		return "", err
+	}
+	return s.Verifier(ctx, role)
 }

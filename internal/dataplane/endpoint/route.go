@@ -234,11 +234,11 @@ func (v *view) eligible(in *aurora.DBInstance) bool {
 	return serves(in) && !v.stalled(in) && !v.pauses(in) && in.Server.Role == role && in.Server.Term == v.term && v.cluster.Status.Term == v.term
 }
 
-// pauses says whether the instance hands the writer's role over and has been told
-// to stop.
+// pauses says whether the instance hands the writer's role over and is about to
+// stop.
 func (v *view) pauses(in *aurora.DBInstance) bool {
 	h := v.cluster.Status.Handover
-	return h != nil && h.From == in.ResourceID && v.isWriter(in) && in.Status.Task.Role == aurora.RoleStopped
+	return h != nil && h.From == in.ResourceID && v.isWriter(in) && in.Server.Phase == aurora.PhaseStopping
 }
 
 // stalled says whether the instance is a writer whose log has no quorum: nothing
@@ -286,8 +286,6 @@ func explain(in *aurora.DBInstance) string {
 	switch {
 	case in.Server.Phase == aurora.PhaseRunning && in.Server.Stalled:
 		return fmt.Sprintf("DB instance %s has lost the quorum of its log", in.Spec.Identifier)
-	case in.Server.Phase == aurora.PhaseRunning && in.Status.Task.Role == aurora.RoleStopped:
-		return fmt.Sprintf("DB instance %s hands its role over", in.Spec.Identifier)
 	case in.Server.Phase == aurora.PhaseRunning:
 		return fmt.Sprintf("DB instance %s is taking over its role", in.Spec.Identifier)
 	case in.Server.Phase == aurora.PhaseNone, in.Server.Phase == aurora.PhaseRemoved:

@@ -1,9 +1,6 @@
 package node
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -88,16 +85,7 @@ func (n *node) server(o order) (postgres.Server, error) {
 		Dir:       n.config.Layout.Instance(o.zone, o.cluster, o.instance),
 		SocketDir: n.config.Layout.InstanceSocketDir(o.instance),
 	}
-	if s.AdminPassword, err = derive(secret, "admin"); err != nil {
-		return s, err
-	}
-	s.ReplicationPassword, err = derive(secret, "replication")
-	return s, err
-}
-
-func derive(secret []byte, purpose string) (string, error) {
-	key, err := hkdf.Key(sha256.New, secret, nil, purpose, sha256.Size)
-	return hex.EncodeToString(key), err
+	return s, s.DerivePasswords(secret)
 }
 
 // settings of the order's server on this host. max_connections follows from the

@@ -49,7 +49,6 @@ func (w *worker) stop(ctx context.Context, s postgres.Server, o order) error {
 		}
 	}
 	if w.process != nil {
-		w.phase(aurora.PhaseStopping, "")
 		w.quiesce(ctx, s)
 		if err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace); err != nil {
 			return err
@@ -68,27 +67,48 @@ func (w *worker) stop(ctx context.Context, s postgres.Server, o order) error {
 }
 
 // quiesce makes the stop of a writer short: what can be written before is, and
-// transactions that are open get a while to end. Endpoints begin no others.
+// transactions that are open get a while to end. Endpoints begin no others from
+// the report that the server is stopping.
 func (w *worker) quiesce(ctx context.Context, s postgres.Server) {
 	w.stopMonitor()
 	w.watched = 0
-	if w.leads == 0 {
-		return
-	}
+	led := w.leads != 0
 	w.leads = 0
-	limited, cancel := context.WithTimeout(ctx, aurora.HandoverGrace)
+	if led {
+		w.checkpoint(ctx, s)
+	}
+	w.phase(aurora.PhaseStopping, "")
+	if led {
+		w.awaitTransactions(ctx, s)
+	}
+}
+
+// checkpoint writes what the checkpoint at the stop would have to write.
+func (w *worker) checkpoint(ctx context.Context, s postgres.Server) {
+	const limit = 30 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	conn, err := s.Connect(limited)
+	conn, err := s.Connect(ctx)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(limited, "CHECKPOINT"); err != nil {
+	if _, err := conn.Exec(ctx, "CHECKPOINT"); err != nil {
+		w.log.Warn("node: no checkpoint before the stop", "error", err)
+	}
+}
+
+func (w *worker) awaitTransactions(ctx context.Context, s postgres.Server) {
+	ctx, cancel := context.WithTimeout(ctx, aurora.HandoverGrace)
+	defer cancel()
+	conn, err := s.Connect(ctx)
+	if err != nil {
 		return
 	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for {
-		n, err := postgres.OpenTransactions(limited, conn)
-		if n == 0 || err != nil || sleep(limited, lsnPoll) != nil {
+		n, err := postgres.OpenTransactions(ctx, conn)
+		if n == 0 || err != nil || sleep(ctx, lsnPoll) != nil {
 			return
 		}
 	}

@@ -60,3 +60,15 @@ func (s Server) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	return f(conn)
 }
+
+// Verifier returns what the server compares a role's password with.
+func (s Server) Verifier(ctx context.Context, role string) (string, error) {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var verifier string
+	err = conn.QueryRow(ctx, "SELECT coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1::text", role).Scan(&verifier)
+	return verifier, err
+}

@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,6 +54,22 @@ type Server struct {
 	// characters, and equal in all servers that are copies of each other.
 	AdminPassword       string
 	ReplicationPassword string
+}
+
+// DerivePasswords sets the passwords of our own roles from the secret that the
+// servers of a cluster share.
+func (s *Server) DerivePasswords(secret []byte) error {
+	var err error
+	if s.AdminPassword, err = derive(secret, "admin"); err != nil {
+		return err
+	}
+	s.ReplicationPassword, err = derive(secret, "replication")
+	return err
+}
+
+func derive(secret []byte, purpose string) (string, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, purpose, sha256.Size)
+	return hex.EncodeToString(key), err
 }
 
 func (s Server) dataDir() string    { return filepath.Join(s.Dir, "data") }
