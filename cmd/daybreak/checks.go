@@ -23,7 +23,7 @@ func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
 		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPath(l), checkPort(), checkUser(),
 		{Name: "encryption at rest", Detail: "data directories are not encrypted, also when a stack asks for storage_encrypted",
 			Hint: "Put the data directory on an encrypted disk."},
-		{Name: "copies", Detail: "all copies are on this machine: the death of any process loses nothing, the loss of its disk loses everything",
+		{Name: "copies", Detail: "all copies are on this machine: the death of any process loses nothing, the loss of the machine loses everything",
 			Hint: "There are no backups yet: keep dumps elsewhere (pg_dump)."},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,11 +32,8 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/rds"
 )
 
-// What is true of this version, in plain words, for describe and up.
-const (
-	durability = "each instance has its own, all on this machine: survives any process and this machine's power, not the loss of this disk"
-	encryption = "data directories are NOT encrypted, also when the stack asks for it"
-)
+// encryption is what is true of this version, in plain words, for describe and up.
+const encryption = "data directories are NOT encrypted, also when the stack asks for it"
 
 // runControl serves the AWS API and the platform's API, and runs the controllers.
 func runControl(ctx context.Context, in installation) error {
@@ -139,10 +137,18 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 func servePlatform(ctx context.Context, in installation, keys config.Credentials, engine *workflow.Engine, registry *prometheus.Registry, notice string) error {
 	status := rest.Status{
 		Version: version, Region: in.config.Region, RegionURL: "http://" + in.config.RegionAddr, CAFile: in.CAFile(),
-		Durability: durability, Encryption: encryption, Notice: notice,
+		Encryption: encryption, Notice: notice,
 	}
 	return serve(ctx, in.config.PlatformAddr, api.New(api.Config{
-		Engine: engine, Token: keys.PlatformToken, Status: func() rest.Status { return status },
+		Engine: engine, Token: keys.PlatformToken, Status: func() rest.Status {
+			now := status
+			promise, problem := durability(ctx, in.store)
+			now.Durability = promise
+			if problem != "" {
+				now.Notice = strings.TrimPrefix(now.Notice+"; "+problem, "; ")
+			}
+			return now
+		},
 		Metrics: promhttp.HandlerFor(allMetrics(in, registry), promhttp.HandlerOpts{}), Logger: in.logger, MaxArtifact: workflow.MaxArtifactBytes,
 	}))
 }

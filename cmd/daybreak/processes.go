@@ -61,6 +61,9 @@ func processCommand(name, short string, run func(context.Context, layout.Layout)
 				return err
 			}
 			defer lock.Release()
+			if err := launch.Beat(cmd.Context(), l.Pulse(name)); err != nil {
+				return err
+			}
 			return run(cmd.Context(), l)
 		},
 	}

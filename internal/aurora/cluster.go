@@ -203,8 +203,9 @@ type BaseCopy struct {
 
 // LogReport is how a cluster's log is.
 type LogReport struct {
-	Copies  int    `json:"copies,omitempty"` // that have everything
-	Disks   int    `json:"disks,omitempty"`  // that they are on
+	Whole int `json:"whole,omitempty"` // copies that get every commit
+	Disks int `json:"disks,omitempty"` // that the copies are on
+	// Problem says why one does not.
 	Problem string `json:"problem,omitempty"`
 }
 

@@ -244,6 +244,9 @@ func (a *app) runServer(ctx context.Context, settings *serverSettings) error {
 		return err
 	}
 	defer lock.Release()
+	if err := launch.Beat(ctx, launch.SupervisorProcess(l).Pulse); err != nil {
+		return err
+	}
 	c, changed, err := settings.apply(l)
 	if err != nil {
 		return err

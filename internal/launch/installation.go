@@ -48,7 +48,7 @@ func process(l layout.Layout, name string, command ...string) Process {
 	return Process{
 		Name: name,
 		Args: append(command, "--data-dir", l.Root),
-		Lock: l.Lock(name),
-		Log:  l.Log(name),
+		Lock: l.Lock(name), Pulse: l.Pulse(name),
+		Log: l.Log(name),
 	}
 }

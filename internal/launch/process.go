@@ -20,7 +20,9 @@ type Process struct {
 	Name string   // as in the lock and log file names
 	Args []string // of our own binary
 	Lock string
-	Log  string
+	// Pulse is the socket at which the process shows that it works (Beat).
+	Pulse string
+	Log   string
 	// StopAfter bounds an orderly stop; then the process is killed. 0: 15 s.
 	StopAfter time.Duration
 }

@@ -91,7 +91,7 @@ func (s *Supervisor) keep(ctx context.Context, p Process) {
 			pid = process.Pid
 			s.Logger.Info("started", "process", p.Name, "pid", pid)
 		}
-		if pid != 0 && !waitGone(ctx, pid) {
+		if pid != 0 && !watch(ctx, p, pid, s.Logger) {
 			return
 		}
 		if ctx.Err() == nil {
@@ -104,21 +104,6 @@ func (s *Supervisor) keep(ctx context.Context, p Process) {
 			return
 		}
 		delay = min(2*delay, maxRestartDelay)
-	}
-}
-
-// waitGone waits for the end of a process and reports whether it came before
-// the end of ctx.
-func waitGone(ctx context.Context, pid int) bool {
-	gone, err := Exited(pid)
-	if err != nil {
-		return pause(ctx, time.Second)
-	}
-	select {
-	case <-gone:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -158,7 +143,7 @@ func KeepSupervised(ctx context.Context, binary string, supervisor Process, logg
 	for pause(ctx, restartDelay) {
 		pid := Holder(supervisor.Lock)
 		if pid != 0 {
-			if !waitGone(ctx, pid) {
+			if !watch(ctx, supervisor, pid, logger) {
 				return
 			}
 			logger.Warn("supervisor ended", "pid", pid)

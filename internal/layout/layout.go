@@ -124,6 +124,9 @@ func (l Layout) EtcdSocket() string { return filepath.Join(l.RunDir(), "etcd.soc
 // Lock is the lock file that the process of this name holds while it lives.
 func (l Layout) Lock(process string) string { return filepath.Join(l.RunDir(), process+".lock") }
 
+// Pulse is the socket at which the process of this name shows that it works.
+func (l Layout) Pulse(process string) string { return filepath.Join(l.RunDir(), process+".pulse") }
+
 // Log is the log file of the process of this name.
 func (l Layout) Log(process string) string { return filepath.Join(l.Logs(), process+".log") }
 

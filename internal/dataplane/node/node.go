@@ -69,6 +69,7 @@ func Run(ctx context.Context, c Config) error {
 	defer n.running.Wait()
 	n.running.Go(func() { n.register(ctx) })
 	n.running.Go(func() { n.keepBases(ctx) })
+	n.running.Go(func() { n.reportLogs(ctx) })
 	n.running.Go(func() { n.tellTopology(ctx) })
 	for {
 		changed := n.changed()

@@ -161,13 +161,17 @@ func handle[Q any](mux *http.ServeMux, pattern string, f func(context.Context, Q
 func (s *served) status() *Status {
 	st := &Status{Disks: len(s.groups)}
 	s.mu.Lock()
-	st.Term, st.Committed, st.History = s.ballot.Term, s.gate.LSN, s.gate.History
+	b, begun := s.ballot, s.begun
+	st.Term, st.Committed, st.History = b.Term, s.gate.LSN, s.gate.History
 	s.mu.Unlock()
 	for n, c := range s.copies {
 		state, err := c.State()
 		one := CopyStatus{Zone: s.cluster.Zones[n], End: state.End}
-		if err != nil {
+		switch {
+		case err != nil:
 			one.Problem = err.Error()
+		case begun && !state.open(b):
+			one.Problem = "the copy is behind"
 		}
 		st.Promised = max(st.Promised, state.Promised.Term)
 		st.Copies = append(st.Copies, one)

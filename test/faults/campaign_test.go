@@ -1,0 +1,113 @@
+// Package faults injects faults into a loaded installation and holds what its
+// clients saw against what a database owes them. See README.md.
+package faults
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daybreakdb/daybreak/test/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+var (
+	number  = flag.Int("faults", 12, "how many random faults")
+	seed    = flag.Uint64("seed", 0, "of the random faults; 0: by the time")
+	only    = flag.String("only", "", "only faults whose name has this text")
+	record  = flag.String("record", "", "file that results are added to")
+	version = flag.String("commit", "", "what is tested, for the record")
+)
+
+// perRound is after how many faults everything is checked, and begun anew.
+const perRound = 20
+
+// result is what the record has of a fault.
+type result struct {
+	Commit string        `json:"commit,omitempty"`
+	Time   time.Time     `json:"time"`
+	Seed   uint64        `json:"seed"`
+	Fault  string        `json:"fault"`
+	Gap    time.Duration `json:"gapNs"`  // longest time without an acknowledged commit
+	Well   time.Duration `json:"wellNs"` // from the end of the fault until every member serves
+	Failed bool          `json:"failed"` // violations show at the round's end
+}
+
+// TestRandomFaults lets random faults happen, in random order, at random times.
+func TestRandomFaults(t *testing.T) {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", *seed)
+	var choice []fault
+	for _, f := range faults {
+		if strings.Contains(f.name, *only) {
+			choice = append(choice, f)
+		}
+	}
+	c := deploy(t, 2)
+	for done, round := 0, uint64(0); done < *number && !t.Failed(); round++ {
+		n := min(perRound, *number-done)
+		t.Run(fmt.Sprintf("round %d of seed %d", round, *seed), func(t *testing.T) {
+			c.forTest(t).round(rand.New(rand.NewPCG(*seed, round)), choice, n)
+		})
+		done += n
+	}
+}
+
+func (c *cluster) forTest(t testing.TB) *cluster {
+	other := *c
+	other.t, other.in = t, c.in.For(t)
+	return &other
+}
+
+// round lets n faults happen and checks everything in the end.
+func (c *cluster) round(r *rand.Rand, choice []fault, n int) {
+	c.t.Helper()
+	c.healthy(2 * time.Minute)
+	o := newOracle(c.t, c.in, c.writer, c.reader)
+	var results []result
+	for range n {
+		f := choice[r.IntN(len(choice))]
+		time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond) // not synchronisation: the moment of the fault
+		o.takeGap()
+		c.t.Log(f.name)
+		undo := f.do(c, r)
+		if undo != nil {
+			time.Sleep(f.lasts)
+			undo()
+		}
+		began := time.Now()
+		c.healthy(f.limit)
+		res := result{Commit: *version, Time: time.Now().UTC(), Seed: *seed, Fault: f.name, Gap: o.takeGap(), Well: time.Since(began)}
+		c.t.Logf("%-52s gap %5.2f s, well after %5.2f s", f.name, res.Gap.Seconds(), res.Well.Seconds())
+		results = append(results, res)
+	}
+	c.t.Log(o.verify(c.t))
+	for i := range results {
+		results[i].Failed = c.t.Failed()
+	}
+	writeRecord(c.t, results)
+}
+
+func writeRecord(t testing.TB, results []result) {
+	if *record == "" {
+		return
+	}
+	file, err := os.OpenFile(*record, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, r := range results {
+		if err := json.NewEncoder(file).Encode(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/daybreakdb/daybreak/test/harness"
+)
+
+// cluster is one deployment under test and the processes behind it.
+type cluster struct {
+	t              testing.TB
+	in             *harness.Installation
+	writer, reader harness.Endpoint
+	members        int
+}
+
+// deploy makes a cluster of a writer and readers on an installation of its own.
+func deploy(t testing.TB, readers int) *cluster {
+	t.Helper()
+	in := harness.New(t, harness.Options{})
+	secret := in.Write("password", harness.Password)
+	var d harness.Deployment
+	in.JSON(&d, "up", in.Plan(), "--name", "faults", "--param", "password=@"+secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers))
+	harness.Eventually(t, time.Minute, "SQL through the writer", in.Is(d.Endpoints.Writer, "SELECT 1::text", "1"))
+	in.Exec(d.Endpoints.Writer, schema)
+	return &cluster{t: t, in: in, writer: d.Endpoints.Writer, reader: d.Endpoints.Reader, members: readers + 1}
+}
+
+// server is a PostgreSQL of the cluster.
+type server struct {
+	instance, zone string
+	dir            string
+	pid            int
+	standby        bool
+}
+
+// servers are those that run.
+func (c *cluster) servers() []server {
+	files, _ := filepath.Glob(filepath.Join(c.in.Dir, "data", "zones", "*", "*", "*", "data", "postmaster.pid"))
+	var all []server
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.SplitN(string(content), "\n", 2)[0])
+		if err != nil || syscall.Kill(pid, 0) != nil {
+			continue
+		}
+		data := filepath.Dir(file)
+		parts := strings.Split(data, string(filepath.Separator))
+		_, err = os.Stat(filepath.Join(data, "standby.signal"))
+		all = append(all, server{
+			instance: parts[len(parts)-2], zone: parts[len(parts)-4], dir: filepath.Dir(data), pid: pid, standby: err == nil})
+	}
+	return all
+}
+
+// primary is the server that writes, or the zero server while there is none.
+func (c *cluster) primary() server {
+	for _, s := range c.servers() {
+		if !s.standby {
+			return s
+		}
+	}
+	return server{}
+}
+
+func (c *cluster) standbys() []server {
+	return slices.DeleteFunc(c.servers(), func(s server) bool { return !s.standby })
+}
+
+// process is a child of a server and its title.
+type process struct {
+	pid   int
+	title string
+}
+
+func (s server) children() []process {
+	if s.pid == 0 {
+		return nil
+	}
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.pid, s.pid))
+	if err != nil {
+		return nil
+	}
+	var all []process
+	for _, field := range strings.Fields(string(content)) {
+		pid, _ := strconv.Atoi(field)
+		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err == nil {
+			all = append(all, process{pid, strings.TrimRight(string(title), "\x00 ")})
+		}
+	}
+	return all
+}
+
+// child returns a child whose title has the text.
+func (s server) child(text string) int {
+	for _, p := range s.children() {
+		if strings.Contains(p.title, text) {
+			return p.pid
+		}
+	}
+	return 0
+}
+
+// signal sends to processes; those that are gone do not matter. A process id of 0
+// would be ourselves.
+func signal(sig syscall.Signal, pids ...int) {
+	for _, pid := range pids {
+		if pid > 1 {
+			_ = syscall.Kill(pid, sig)
+		}
+	}
+}
+
+// all is the server's processes.
+func (s server) all() []int {
+	pids := []int{s.pid}
+	for _, p := range s.children() {
+		pids = append(pids, p.pid)
+	}
+	return pids
+}
+
+// ours is the process id of one of the installation's own processes, or 0.
+func (c *cluster) ours(name string) int {
+	content, err := os.ReadFile(filepath.Join(c.in.Dir, "data", "run", name+".lock"))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil || syscall.Kill(pid, 0) != nil {
+		return 0
+	}
+	return pid
+}
+
+// start is what the unit of the service manager does after a crash.
+func (c *cluster) start() {
+	c.t.Helper()
+	harness.Eventually(c.t, time.Minute, "the server starts", func() error {
+		_, stderr, err := c.in.Try("server", "start")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, stderr)
+		}
+		return nil
+	})
+}
+
+// healthy waits until commits go on, every member and every process of ours runs,
+// readers follow, and the copies of the log are whole.
+func (c *cluster) healthy(limit time.Duration) {
+	c.t.Helper()
+	harness.Eventually(c.t, limit, "a commit", func() error {
+		_, err := c.in.Query(c.writer, "INSERT INTO registers VALUES (-2, 1) ON CONFLICT (k) DO UPDATE SET v = registers.v + 1 RETURNING v::text")
+		return err
+	})
+	harness.Eventually(c.t, limit, "every member runs", func() error {
+		all := c.servers()
+		if len(all) != c.members || c.primary().pid == 0 || len(c.standbys()) != c.members-1 {
+			return fmt.Errorf("%d of %d servers run: %+v", len(all), c.members, all)
+		}
+		for _, s := range c.standbys() {
+			if s.child("walreceiver streaming") == 0 {
+				return fmt.Errorf("%s does not follow", s.instance)
+			}
+		}
+		for _, name := range []string{"supervisor", "control", "node", "log", "endpoint", "etcd"} {
+			if c.ours(name) == 0 {
+				return fmt.Errorf("%s does not run", name)
+			}
+		}
+		return nil
+	})
+	harness.Eventually(c.t, limit, "every copy of the log is whole", func() error {
+		out, stderr, err := c.in.Try("describe", "faults")
+		if err == nil && strings.Contains(out, "copies of the log get every commit") {
+			err = errors.New(out)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, stderr)
+		}
+		return nil
+	})
+}
