@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 var (
 	number  = flag.Int("faults", 12, "how many random faults")
 	seed    = flag.Uint64("seed", 0, "of the random faults; 0: by the time")
-	only    = flag.String("only", "", "only faults whose name has this text")
+	only    = flag.String("only", "", "only faults whose name has one of these texts (a|b)")
 	record  = flag.String("record", "", "file that results are added to")
 	version = flag.String("commit", "", "what is tested, for the record")
 )
@@ -47,7 +48,7 @@ func TestRandomFaults(t *testing.T) {
 	t.Logf("-seed %d", *seed)
 	var choice []fault
 	for _, f := range faults {
-		if strings.Contains(f.name, *only) {
+		if slices.ContainsFunc(strings.Split(*only, "|"), func(text string) bool { return strings.Contains(f.name, text) }) {
 			choice = append(choice, f)
 		}
 	}

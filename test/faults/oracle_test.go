@@ -39,6 +39,7 @@ type oracle struct {
 
 	mu       sync.Mutex
 	outcomes map[int64]outcome
+	why      map[int64]string // the error of what was not acknowledged
 	seen     map[int64]string // ids that somebody read, and where
 	gap      time.Duration    // longest time without an acknowledgement
 	ops      []porcupine.Operation
@@ -55,7 +56,7 @@ const schema = `
 // newOracle starts clients on empty tables.
 func newOracle(t testing.TB, in *harness.Installation, writer, reader harness.Endpoint) *oracle {
 	t.Helper()
-	o := &oracle{in: in, writer: writer, reader: reader, outcomes: map[int64]outcome{}, seen: map[int64]string{}, reasons: map[string]int{}}
+	o := &oracle{in: in, writer: writer, reader: reader, outcomes: map[int64]outcome{}, why: map[int64]string{}, seen: map[int64]string{}, reasons: map[string]int{}}
 	harness.Eventually(t, time.Minute, "the tables are empty", func() error {
 		conn, err := in.Connect(writer, "postgres", "postgres")
 		if err != nil {
@@ -140,7 +141,7 @@ const insert = `INSERT INTO acks VALUES ($1, aurora_db_instance_identifier(), le
 func (o *oracle) insert(ctx context.Context, conn *pgx.Conn) error {
 	id := o.next.Add(1)
 	_, err := conn.Exec(ctx, insert, id)
-	o.record(judge(err), id)
+	o.record(judge(err), err, id)
 	return err
 }
 
@@ -155,16 +156,16 @@ func (o *oracle) transaction(ctx context.Context, conn *pgx.Conn, commit bool) e
 		id := o.next.Add(1)
 		ids = append(ids, id)
 		if _, err := tx.Exec(ctx, insert, id); err != nil {
-			o.record(refused, ids...)
+			o.record(refused, err, ids...)
 			return err
 		}
 	}
 	if !commit {
-		o.record(refused, ids...)
+		o.record(refused, errRolledBack, ids...)
 		return tx.Rollback(ctx)
 	}
 	err = tx.Commit(ctx)
-	o.record(judge(err), ids...)
+	o.record(judge(err), err, ids...)
 	return err
 }
 
@@ -176,17 +177,19 @@ func judge(err error) outcome {
 		return acknowledged
 	case errors.As(err, &e) && e.Code[:2] != "08" && e.Code[:2] != "57":
 		return refused
-	case pgconn.SafeToRetry(err):
-		return refused
 	}
 	return unknown
 }
 
-func (o *oracle) record(what outcome, ids ...int64) {
+var errRolledBack = errors.New("rolled back by the client")
+
+func (o *oracle) record(what outcome, why error, ids ...int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, id := range ids {
-		o.outcomes[id] = what
+		if o.outcomes[id] = what; why != nil {
+			o.why[id] = why.Error()
+		}
 	}
 	if what == acknowledged {
 		now := time.Now().UnixNano()
@@ -299,7 +302,7 @@ var registers = porcupine.Model{
 type row struct {
 	ID                 int64
 	Instance, Timeline string
-	LSN                int64
+	LSN, Xmin          int64
 }
 
 // verify stops the clients and holds what is there against what they know.
@@ -309,8 +312,9 @@ func (o *oracle) verify(t testing.TB) (counts string) {
 	o.done.Wait()
 	rows := o.rows(t)
 	there := map[int64]bool{}
+	where := map[int64]row{}
 	for _, r := range rows {
-		there[r.ID] = true
+		there[r.ID], where[r.ID] = true, r
 	}
 	count := map[outcome]int{}
 	for id, what := range o.outcomes {
@@ -319,7 +323,7 @@ func (o *oracle) verify(t testing.TB) (counts string) {
 		case what == acknowledged && !there[id]:
 			t.Errorf("VIOLATION: %d was acknowledged and is not there", id)
 		case what == refused && there[id]:
-			t.Errorf("VIOLATION: %d was rolled back or refused and is there", id)
+			t.Errorf("VIOLATION: %d was refused (%s) and is there: %+v", id, o.why[id], where[id])
 		}
 		delete(there, id)
 	}
@@ -357,7 +361,7 @@ func (o *oracle) rows(t testing.TB) []row {
 		if _, err := conn.Exec(t.Context(), "INSERT INTO registers VALUES (-1, 1) ON CONFLICT (k) DO UPDATE SET v = registers.v + 1"); err != nil {
 			return err
 		}
-		rows, _ := conn.Query(t.Context(), "SELECT id, instance, timeline, (lsn - '0/0')::bigint FROM acks ORDER BY id")
+		rows, _ := conn.Query(t.Context(), "SELECT id, instance, timeline, (lsn - '0/0')::bigint, xmin::text::bigint FROM acks ORDER BY id")
 		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 		return err
 	})
