@@ -104,7 +104,10 @@ func (a *app) startServer(ctx context.Context, settings *serverSettings) (bool, 
 			return false, withHint(errors.New("the server is running with other settings"),
 				"Stop it first: daybreak server stop")
 		}
-		return false, a.awaitServer(ctx, l, c)
+		err := a.awaitServer(ctx, l, c)
+		if !errors.Is(err, errServerEnded) {
+			return false, err
+		}
 	}
 	if err := a.checkHost(ctx, l); err != nil {
 		return false, err
@@ -162,14 +165,24 @@ func addressesFree(c config.Config) error {
 	return nil
 }
 
+// errServerEnded: it was running a moment ago.
+var errServerEnded = errors.New("the server has ended")
+
 // awaitServer waits until both APIs answer, or says from the logs why not.
 func (a *app) awaitServer(ctx context.Context, l layout.Layout, c config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var last error
+	ended := 0
 	for {
 		if last = a.ping(ctx, l, c); last == nil {
 			return nil
+		}
+		if launch.Holder(launch.SupervisorProcess(l).Lock) == 0 {
+			ended++
+		}
+		if ended > 20 { // one that was just started takes its lock in a moment
+			return errServerEnded
 		}
 		select {
 		case <-ctx.Done():

@@ -86,7 +86,7 @@ func (d *decision) handOver() {
 	case h.StopLSN == 0 && w.Server.StopLSN == 0: // it crashed while it stopped
 		d.handBack(w)
 	case h.StopLSN == 0:
-		d.do(SetHandover{&aurora.Handover{From: h.From, Since: d.now, StopLSN: w.Server.StopLSN}})
+		d.do(SetHandover{&aurora.Handover{From: h.From, Target: h.Target, Since: d.now, StopLSN: w.Server.StopLSN}})
 	default:
 		d.finishHandover(w, h)
 	}

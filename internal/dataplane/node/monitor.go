@@ -24,17 +24,19 @@ const (
 
 // alarm is what a monitor has found.
 type alarm struct {
-	detached bool    // the log follows the server no longer
-	suspect  *string // why the server does not prove that it works; "": it does
-	stalled  *bool   // commits wait for the log
-	stray    bool    // the reader does not follow
+	detached bool           // the log follows the server no longer
+	suspect  *string        // why the server does not prove that it works; "": it does
+	stalled  *bool          // commits wait for the log
+	stray    bool           // the reader does not follow
+	crash    postgres.Crash // what a user wants to see crash
 }
 
 // startMonitor watches the writer until stopMonitor or the worker's end.
 func (w *worker) startMonitor(ctx context.Context, s postgres.Server, o order) {
 	w.stopMonitor()
 	m := &monitor{server: s, log: o.log(s), term: o.task.Term, wal: w.wal, alarms: w.alarms,
-		saw: func(seen postgres.Sight) { w.saw(w.id, seen) }}
+		saw:        func(seen postgres.Sight) { w.saw(w.id, seen) },
+		takeFaults: w.takeFaults}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); m.run(ctx) }()
@@ -56,8 +58,10 @@ func (w *worker) stopMonitor() {
 }
 
 // heed takes an alarm into the report.
-func (w *worker) heed(a alarm) {
+func (w *worker) heed(ctx context.Context, a alarm) {
 	switch {
+	case a.crash != "":
+		w.crash(ctx, a.crash)
 	case a.detached:
 		w.detached = true
 	case a.stray:
@@ -82,6 +86,8 @@ type monitor struct {
 	alarms chan<- alarm
 	saw    func(postgres.Sight)
 
+	takeFaults func(context.Context, postgres.Server, wal.Cluster, chan<- alarm)
+
 	conn    *pgx.Conn
 	suspect string
 	stalled bool
@@ -90,6 +96,10 @@ type monitor struct {
 
 func (m *monitor) run(ctx context.Context) {
 	var group errgroup.Group
+	group.Go(func() error {
+		m.takeFaults(ctx, m.server, m.log, m.alarms)
+		return nil
+	})
 	group.Go(func() error {
 		if err := m.wal.Watch(ctx, m.log, m.term); ctx.Err() == nil {
 			_ = err // whatever it was: the worker attaches the log again

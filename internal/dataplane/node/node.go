@@ -83,6 +83,7 @@ func Run(ctx context.Context, c Config) error {
 }
 
 type node struct {
+	ctx       context.Context // ends with the node
 	config    Config
 	clusters  *state.Mirror[aurora.DBCluster]
 	instances *state.Mirror[aurora.DBInstance]
@@ -119,7 +120,7 @@ func newNode(ctx context.Context, c Config) (*node, error) {
 		}
 	}
 	n := &node{
-		config: c, metrics: newMetrics(c.Metrics), wal: wal.NewClient(c.Layout.LogSocket()), builds: make(chan struct{}, maxBuilds),
+		ctx: ctx, config: c, metrics: newMetrics(c.Metrics), wal: wal.NewClient(c.Layout.LogSocket()), builds: make(chan struct{}, maxBuilds),
 		workers: map[string]bool{}, sights: map[string]postgres.Sight{}, news: make(chan struct{}),
 	}
 	var err error

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
@@ -38,7 +39,13 @@ func (w *worker) watchReader(ctx context.Context, s postgres.Server, o order) {
 	r := &readerWatch{node: w.node, id: w.id, server: s, log: o.log(s), alarms: w.alarms, since: time.Now()}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
-	go func() { defer close(done); r.run(ctx) }()
+	go func() {
+		defer close(done)
+		var group errgroup.Group
+		group.Go(func() error { r.run(ctx); return nil })
+		group.Go(func() error { w.takeFaults(ctx, s, r.log, w.alarms); return nil })
+		_ = group.Wait()
+	}()
 	w.stopMonitoring = func() { cancel(); <-done }
 }
 

@@ -135,7 +135,7 @@ func (s *system) createCluster(name string) string {
 	s.Helper()
 	c := aurora.DBCluster{Meta: s.meta("cluster-" + name)}
 	c.Spec = aurora.DBClusterSpec{
-		Identifier: name, DatabaseName: "demo", MasterUsername: "app_owner", MasterPasswordGeneration: 1,
+		Identifier: name, DatabaseName: "demo", MasterUsername: "app_owner", MasterPasswordGeneration: 1, EngineVersion: "15.10",
 		MasterUserVerifier: verifier(s.password),
 		AvailabilityZones:  []string{testRegion + "a", testRegion + "b", testRegion + "c"},
 	}

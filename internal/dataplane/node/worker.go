@@ -194,7 +194,7 @@ func (w *worker) wait(ctx context.Context, o order, failed bool) {
 		case <-exited:
 			w.ended(ctx, o)
 		case a := <-w.alarms:
-			w.heed(a)
+			w.heed(ctx, a)
 			if !a.detached && !a.stray {
 				continue
 			}

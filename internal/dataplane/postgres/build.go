@@ -83,7 +83,7 @@ func (s Server) markStandby(dir string) error {
 		return err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(standbySignal, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	f, err := root.OpenFile(standbySignal, os.O_CREATE|os.O_WRONLY, 0o600) // it may be there from an attempt before
 	if err != nil {
 		return err
 	}

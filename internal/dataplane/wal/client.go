@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 )
 
 // Client orders from the log of a host.
@@ -49,6 +50,18 @@ func (c *Client) Attach(ctx context.Context, of Cluster, term int64, src Source)
 // Watch returns when the log follows the writer of a term no longer.
 func (c *Client) Watch(ctx context.Context, of Cluster, term int64) error {
 	_, err := c.post(ctx, "watch", openRequest{Cluster: of, Term: term})
+	return err
+}
+
+// Detach ends the connection to the writer, as if it had broken.
+func (c *Client) Detach(ctx context.Context, of Cluster) error {
+	_, err := c.post(ctx, "detach", of)
+	return err
+}
+
+// Inject has one copy not answer, for a share of the time until interval is over.
+func (c *Client) Inject(ctx context.Context, of Cluster, copy int, percentage float64, interval time.Duration) error {
+	_, err := c.post(ctx, "inject", injectRequest{Cluster: of, Copy: copy, Percentage: percentage, Interval: interval})
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
@@ -27,6 +28,7 @@ type Copy struct {
 	seq    uint64 // of the journal's last entry in state
 	blank  bool
 	failed error
+	away   away
 	files  map[string]*os.File // open for writing
 	dirty  map[string]bool     // written since the last checkpoint
 }
@@ -78,7 +80,34 @@ func (c *Copy) usableNow() bool {
 	return err == nil
 }
 
+// away is a fault that a user asked for: the copy does not answer for a share of
+// the time until then.
+type away struct {
+	until time.Time
+	share float64 // of 100
+}
+
+// errAway says that a copy does not answer because a user wants to see that.
+var errAway = errors.New("the copy is taken away, as a user asked")
+
+// awayTurn is how long a copy is away at a time.
+const awayTurn = 200 * time.Millisecond
+
+func (c *Copy) awayFor(d time.Duration, share float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = away{time.Now().Add(d), share}
+}
+
+// now says whether the copy is away: in the first part of every hundred turns.
+func (a away) now(t time.Time) bool {
+	return t.Before(a.until) && float64(t.UnixNano()/int64(awayTurn)*37%100) < a.share
+}
+
 func (c *Copy) usable() error {
+	if c.away.now(time.Now()) {
+		return errAway
+	}
 	if c.failed != nil {
 		return c.failed
 	}

@@ -165,6 +165,9 @@ func (h *Host) Close() error {
 func (h *Host) serve(c Cluster) (*served, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(c.Zones) == 0 || c.ID == "" {
+		return nil, fmt.Errorf("log of %q: no zones for its copies", c.ID)
+	}
 	if s := h.served[c.ID]; s != nil {
 		if s.cluster.SystemIdentifier == "" && c.SystemIdentifier != "" {
 			s.cluster.SystemIdentifier = c.SystemIdentifier
@@ -320,6 +323,23 @@ func (s *served) openTerm(ctx context.Context, term int64, create bool) (Opened,
 		s.shipper = nil
 	}
 	return s.Open(ctx, term, create)
+}
+
+// detach drops the connection to the writer.
+func (s *served) detach() {
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	if s.shipper != nil {
+		_ = s.shipper.conn.Close()
+	}
+}
+
+// inject takes one copy away for a while.
+func (s *served) inject(q injectRequest) {
+	if c, ok := s.copies[q.Copy%len(s.copies)].(*Copy); ok {
+		c.awayFor(q.Interval, q.Percentage)
+		s.Repair()
+	}
 }
 
 // ships says whether the shipper of a term runs.

@@ -59,7 +59,7 @@ func (l *Log) repair() {
 		switch {
 		case err == nil && s.Promised.compare(b) <= 0:
 			states[n] = s
-		case err != nil:
+		case err != nil && !errors.Is(err, errAway):
 			away = append(away, n)
 		}
 	}

@@ -31,6 +31,13 @@ type trimRequest struct {
 	Before  LSN     `json:"before"`
 }
 
+type injectRequest struct {
+	Cluster    Cluster       `json:"cluster"`
+	Copy       int           `json:"copy"`
+	Percentage float64       `json:"percentage"`
+	Interval   time.Duration `json:"interval"`
+}
+
 type answer struct {
 	Opened   *Opened `json:"opened,omitempty"`
 	Status   *Status `json:"status,omitempty"`
@@ -135,6 +142,20 @@ func (h *Host) handler() http.Handler {
 			return a, err
 		}
 		return a, s.trim(q.Before)
+	})
+	handle(mux, "POST /detach", func(_ context.Context, q Cluster) (answer, error) {
+		s, err := h.serve(q)
+		if err == nil {
+			s.detach()
+		}
+		return answer{}, err
+	})
+	handle(mux, "POST /inject", func(_ context.Context, q injectRequest) (a answer, err error) {
+		s, err := h.serve(q.Cluster)
+		if err == nil {
+			s.inject(q)
+		}
+		return a, err
 	})
 	handle(mux, "POST /drop", func(_ context.Context, q Cluster) (answer, error) { return answer{}, h.drop(q.ID) })
 	return mux
