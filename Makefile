@@ -6,9 +6,10 @@ export PATH := $(PATH):$(or $(DAYBREAK_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.ca
 GO     = $(shell scripts/setup.sh go)
 BIN    = bin/daybreak
 NAME  ?= demo
+N     ?= 100
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: up down build setup test test-clients lint bench generate
+.PHONY: up down build setup test test-clients faults lint bench generate
 
 ## up: install what is missing, build, start the server, deploy paas/ as NAME (demo)
 up: setup build
@@ -42,6 +43,11 @@ lint:
 ## test-clients: real clients that must be pointed at; see scripts/test-clients.sh
 test-clients: setup
 	@scripts/test-clients.sh
+
+## faults: N random faults on a loaded cluster; goes on where it stopped; see test/faults/README.md
+faults: setup
+	$(GO) test -count=1 -timeout 24h ./test/faults -v -run Random -faults $(N) $(if $(SEED),-seed $(SEED)) \
+		-record $(CURDIR)/test/faults/campaigns.json -commit $(VERSION) | grep -v '{"'
 
 ## bench: side by side with peers, ratios of medians; see bench/README.md
 bench: setup build

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -22,7 +23,8 @@ var (
 	number  = flag.Int("faults", 12, "how many random faults")
 	seed    = flag.Uint64("seed", 0, "of the random faults; 0: by the time")
 	only    = flag.String("only", "", "only faults whose name has one of these texts (a|b)")
-	record  = flag.String("record", "", "file that results are added to")
+	raw     = flag.String("raw", "", "file that gets a line for each fault")
+	record  = flag.String("record", "", "file with the totals of campaigns; what -commit has there already counts")
 	version = flag.String("commit", "", "what is tested, for the record")
 )
 
@@ -31,7 +33,6 @@ const perRound = 20
 
 // result is what the record has of a fault.
 type result struct {
-	Commit string        `json:"commit,omitempty"`
 	Time   time.Time     `json:"time"`
 	Seed   uint64        `json:"seed"`
 	Fault  string        `json:"fault"`
@@ -52,13 +53,17 @@ func TestRandomFaults(t *testing.T) {
 			choice = append(choice, f)
 		}
 	}
+	left := *number - totals(t)[*version].Faults
+	if left <= 0 {
+		return
+	}
 	c := deploy(t, 2)
-	for done, round := 0, uint64(0); done < *number && !t.Failed(); round++ {
-		n := min(perRound, *number-done)
+	for round := uint64(0); left > 0 && !t.Failed(); round++ {
+		n := min(perRound, left)
 		t.Run(fmt.Sprintf("round %d of seed %d", round, *seed), func(t *testing.T) {
 			c.forTest(t).round(rand.New(rand.NewPCG(*seed, round)), choice, n)
 		})
-		done += n
+		left -= n
 	}
 }
 
@@ -86,7 +91,7 @@ func (c *cluster) round(r *rand.Rand, choice []fault, n int) {
 		}
 		began := time.Now()
 		c.healthy(f.limit)
-		res := result{Commit: *version, Time: time.Now().UTC(), Seed: *seed, Fault: f.name, Gap: o.takeGap(), Well: time.Since(began)}
+		res := result{Time: time.Now().UTC(), Seed: *seed, Fault: f.name, Gap: o.takeGap(), Well: time.Since(began)}
 		c.t.Logf("%-52s gap %5.2f s, well after %5.2f s", f.name, res.Gap.Seconds(), res.Well.Seconds())
 		results = append(results, res)
 	}
@@ -97,18 +102,61 @@ func (c *cluster) round(r *rand.Rand, choice []fault, n int) {
 	writeRecord(c.t, results)
 }
 
+// total is what the record has of a commit.
+type total struct {
+	Faults     int       `json:"faults"`
+	Violations int       `json:"violations"` // rounds in which something was violated
+	Until      time.Time `json:"until"`
+	Seeds      []uint64  `json:"seeds"`
+}
+
+func totals(t testing.TB) map[string]total {
+	all := map[string]total{}
+	if *record == "" {
+		return all
+	}
+	content, err := os.ReadFile(*record)
+	if err == nil {
+		err = json.Unmarshal(content, &all)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func writeRecord(t testing.TB, results []result) {
+	if *raw != "" {
+		file, err := os.OpenFile(*raw, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for _, r := range results {
+			if err := json.NewEncoder(file).Encode(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	if *record == "" {
 		return
 	}
-	file, err := os.OpenFile(*record, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	all := totals(t)
+	sum := all[*version]
+	sum.Faults += len(results)
+	if t.Failed() {
+		sum.Violations++
+	}
+	sum.Until = time.Now().UTC().Truncate(time.Second)
+	if !slices.Contains(sum.Seeds, *seed) {
+		sum.Seeds = append(sum.Seeds, *seed)
+	}
+	all[*version] = sum
+	content, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	for _, r := range results {
-		if err := json.NewEncoder(file).Encode(r); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(*record, append(content, '\n'), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
