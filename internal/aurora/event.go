@@ -45,6 +45,20 @@ func FailoverFailed(c *DBCluster) Event {
 	return clusterEvent(c, "RDS-EVENT-0069", "failover", "Cluster failover failed, check the health of your cluster instances and try again.")
 }
 
+// ClusterCreated and the like: what users asked for is there, or gone.
+func ClusterCreated(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0170", "creation", "DB cluster created.")
+}
+func ClusterDeleted(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0171", "deletion", "DB cluster deleted.")
+}
+func InstanceCreated(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0005", "creation", "DB instance created.")
+}
+func InstanceDeleted(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0003", "deletion", "DB instance deleted.")
+}
+
 // InstanceRestarted: the server of an instance was started again.
 func InstanceRestarted(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0006", "availability", "DB instance restarted.")

@@ -16,6 +16,7 @@ import (
 //	/daybreak/v1/db-instances/<resource id>        aurora.DBInstance
 //	/daybreak/v1/security-groups/<group id>        aurora.SecurityGroup
 //	/daybreak/v1/hosts/<host id>                   aurora.Host
+//	/daybreak/v1/events/<time>-<random>            aurora.Event
 //	/daybreak/v1/names/<kind>/<account>/<region>/<name>   resource id: a name that is taken
 //	/daybreak/v1/addresses/<ip>                    resource id and kind of the endpoint that has it
 //	/daybreak/v1/region/…                          nouns of the region alone

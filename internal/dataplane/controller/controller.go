@@ -50,6 +50,7 @@ func Run(ctx context.Context, c Config) error {
 		workers: map[string]*worker{},
 	}
 	defer r.running.Wait()
+	r.running.Go(func() { r.pruneEvents(ctx) })
 	for {
 		changed := m.changed(ctx)
 		r.dispatch(ctx)

@@ -74,7 +74,8 @@ func (w *worker) step(ctx context.Context) time.Duration {
 	if len(actions) == 0 {
 		return again
 	}
-	err := w.commit(ctx, s, decide.Apply(s.world, actions))
+	after := decide.Apply(s.world, actions)
+	err := w.commit(ctx, s, after, events(s.world, after, actions))
 	switch {
 	case err == nil:
 		w.record(actions)
@@ -133,7 +134,7 @@ func (w *worker) snapshot() (snapshot, bool) {
 
 // commit stores the difference between the snapshot and the world after the
 // decision, if nothing that the decision was made from has changed.
-func (w *worker) commit(ctx context.Context, s snapshot, after decide.World) error {
+func (w *worker) commit(ctx context.Context, s snapshot, after decide.World, events []aurora.Event) error {
 	ops, err := w.clusterOps(ctx, s, after)
 	if err != nil {
 		return err
@@ -144,6 +145,9 @@ func (w *worker) commit(ctx context.Context, s snapshot, after decide.World) err
 	}
 	ops = append(ops, instanceOps...)
 	ops = append(ops, w.addressOps(s, after)...)
+	for _, e := range events {
+		ops = append(ops, state.EventOp(e, time.Now()))
+	}
 	revision, err := w.config.Store.Commit(ctx, ops...)
 	if err != nil {
 		return err

@@ -22,6 +22,9 @@ func Waits(w World) bool {
 // else the same instance in a new term.
 func (d *decision) failOver() {
 	w, st := d.writer(), d.Cluster.Status
+	if w == nil && st.FailedOver != "" {
+		d.do(SetFailedOver{}) // there is nobody left to fail over to
+	}
 	if w == nil || w.Status.Task.Role != aurora.RoleWriter {
 		return
 	}

@@ -89,6 +89,8 @@ func (d *decision) showCluster() {
 		show.Status = aurora.ClusterStatusDeleting
 	case !d.founded():
 		show.Status = aurora.ClusterStatusCreating
+	case st.FailedOver != "":
+		show.Status = aurora.ClusterStatusFailingOver
 	case !d.passwordApplied():
 		show.Status = aurora.ClusterStatusResettingCredentials
 	case !d.settingsApplied():

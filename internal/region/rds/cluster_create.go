@@ -107,6 +107,10 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 	if err != nil {
 		return aurora.DBCluster{}, err
 	}
+	copies, err := logCopies(tags)
+	if err != nil {
+		return aurora.DBCluster{}, err
+	}
 	if err := checkCluster(in); err != nil {
 		return aurora.DBCluster{}, err
 	}
@@ -120,6 +124,7 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 		BackupRetentionPeriod:  max(1, int(aws.ToInt32(in.BackupRetentionPeriod))),
 		EngineLifecycleSupport: aws.ToString(in.EngineLifecycleSupport),
 		MonitoringInterval:     int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
+		LogCopies: copies,
 	}
 	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
 		c.insights(aws.ToBool(in.EnablePerformanceInsights), aws.ToString(in.PerformanceInsightsKMSKeyId), int(aws.ToInt32(in.PerformanceInsightsRetentionPeriod)))

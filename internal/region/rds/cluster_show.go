@@ -62,6 +62,8 @@ func clusterStatus(v *aurora.DBCluster) string {
 		return aurora.ClusterStatusDeleting
 	case v.Status.Status == "":
 		return aurora.ClusterStatusCreating
+	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.FailoverGeneration != v.Spec.Failover.Generation:
+		return aurora.ClusterStatusFailingOver
 	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.ObservedGeneration != v.Generation:
 		return aurora.ClusterStatusModifying
 	}

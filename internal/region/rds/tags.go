@@ -16,6 +16,38 @@ import (
 
 const maxTags = 50
 
+// logCopiesTag of a new cluster says how many copies of its log there are: 6, 3 or
+// 1. It is the region's own: AWS has no such choice.
+const logCopiesTag = "daybreak:log-copies"
+
+func logCopies(tags []aurora.Tag) (int, error) {
+	i := slices.IndexFunc(tags, func(t aurora.Tag) bool { return t.Key == logCopiesTag })
+	if i < 0 {
+		return 0, nil
+	}
+	switch tags[i].Value {
+	case "6", "3", "1":
+		return int(tags[i].Value[0] - '0'), nil
+	}
+	return 0, awswire.InvalidParameterValue("The tag %s must be 6, 3 or 1, not %q.", logCopiesTag, tags[i].Value)
+}
+
+// checkLogCopies refuses a change of the number of copies.
+func checkLogCopies(before, after []aurora.Tag) error {
+	value := func(tags []aurora.Tag) aurora.Tag {
+		for _, t := range tags {
+			if t.Key == logCopiesTag {
+				return t
+			}
+		}
+		return aurora.Tag{}
+	}
+	if value(before) != value(after) {
+		return awswire.InvalidParameterValue("The tag %s can only be given when the DB cluster is created.", logCopiesTag)
+	}
+	return nil
+}
+
 // checkTags returns tags as they are stored.
 func checkTags(given []types.Tag) ([]aurora.Tag, error) {
 	var tags []aurora.Tag
@@ -58,6 +90,9 @@ func (s *service) changeTags(ctx context.Context, arn string, change func([]auro
 	}
 	edit := func(tags *[]aurora.Tag) error {
 		changed, err := change(slices.Clone(*tags))
+		if err == nil {
+			err = checkLogCopies(*tags, changed)
+		}
 		if err == nil {
 			*tags = changed
 		}

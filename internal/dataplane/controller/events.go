@@ -1,0 +1,60 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/dataplane/decide"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// events are what a decision tells users: what it announces, what is there for
+// the first time, and what is gone.
+func events(before, after decide.World, actions []decide.Action) []aurora.Event {
+	var all []aurora.Event
+	for _, a := range actions {
+		if announce, ok := a.(decide.Announce); ok {
+			all = append(all, announce.Event)
+		}
+	}
+	if before.Cluster.Status.Status == aurora.ClusterStatusCreating && after.Cluster.Status.Status == aurora.ClusterStatusAvailable {
+		all = append(all, aurora.ClusterCreated(&after.Cluster))
+	}
+	stays := map[string]string{}
+	for i := range after.Instances {
+		stays[after.Instances[i].ResourceID] = after.Instances[i].Status.Status
+	}
+	for i := range before.Instances {
+		in := &before.Instances[i]
+		switch status, ok := stays[in.ResourceID]; {
+		case !ok:
+			all = append(all, aurora.InstanceDeleted(in))
+		case in.Status.Status == aurora.InstanceStatusCreating && status == aurora.InstanceStatusAvailable:
+			all = append(all, aurora.InstanceCreated(in))
+		case in.Status.Status == aurora.InstanceStatusRebooting && status != aurora.InstanceStatusRebooting:
+			all = append(all, aurora.InstanceRestarted(in))
+		}
+	}
+	if after.Removed {
+		all = append(all, aurora.ClusterDeleted(&before.Cluster))
+	}
+	return all
+}
+
+// pruneInterval is how often old events are forgotten.
+const pruneInterval = time.Hour
+
+func (c *controller) pruneEvents(ctx context.Context) {
+	for {
+		if err := state.PruneEvents(ctx, c.config.Store, time.Now().Add(-state.EventRetention)); err != nil && ctx.Err() == nil {
+			slog.Warn("controller: old events not forgotten", "error", err)
+		}
+		select {
+		case <-time.After(pruneInterval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
