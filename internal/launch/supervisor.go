@@ -26,7 +26,7 @@ type Supervisor struct {
 
 const (
 	restartDelay    = 100 * time.Millisecond
-	maxRestartDelay = 5 * time.Second
+	maxRestartDelay = time.Second
 	longLived       = 10 * time.Second // a process that lived so long is restarted at once
 	stopLimit       = 2 * time.Minute
 )

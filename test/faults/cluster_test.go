@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+
 	"github.com/daybreakdb/daybreak/test/harness"
 )
 
@@ -41,6 +43,19 @@ type server struct {
 	dir            string
 	pid            int
 	standby        bool
+}
+
+// failOver asks for another writer through the AWS API.
+func (c *cluster) failOver() {
+	c.t.Helper()
+	client := c.in.RDS()
+	harness.Eventually(c.t, time.Minute, "the request is accepted", func() error {
+		clusters, err := client.DescribeDBClusters(c.t.Context(), &rds.DescribeDBClustersInput{})
+		if err == nil {
+			_, err = client.FailoverDBCluster(c.t.Context(), &rds.FailoverDBClusterInput{DBClusterIdentifier: clusters.DBClusters[0].DBClusterIdentifier})
+		}
+		return err
+	})
 }
 
 // servers are those that run.
@@ -179,6 +194,26 @@ func (c *cluster) healthy(limit time.Duration) {
 		for _, name := range []string{"supervisor", "control", "node", "log", "endpoint", "etcd"} {
 			if c.ours(name) == 0 {
 				return fmt.Errorf("%s does not run", name)
+			}
+		}
+		return nil
+	})
+	client := c.in.RDS()
+	harness.Eventually(c.t, limit, "the region says that all is available", func() error {
+		clusters, err := client.DescribeDBClusters(c.t.Context(), &rds.DescribeDBClustersInput{})
+		if err != nil {
+			return err
+		}
+		instances, err := client.DescribeDBInstances(c.t.Context(), &rds.DescribeDBInstancesInput{})
+		if err != nil {
+			return err
+		}
+		if status := *clusters.DBClusters[0].Status; status != "available" {
+			return errors.New("the cluster is " + status)
+		}
+		for _, in := range instances.DBInstances {
+			if *in.DBInstanceStatus != "available" {
+				return fmt.Errorf("%s is %s", *in.DBInstanceIdentifier, *in.DBInstanceStatus)
 			}
 		}
 		return nil

@@ -142,6 +142,22 @@ var faults = []fault{
 			killWriter.do(c, r)
 			return func() { signal(syscall.SIGCONT, etcd) }
 		}, lasts: 3 * time.Second}),
+	{name: "FailoverDBCluster", limit: limit, do: func(c *cluster, _ *rand.Rand) func() {
+		c.failOver()
+		return nil
+	}},
+	{name: "FailoverDBCluster, and the writer killed meanwhile", limit: 2 * limit, do: func(c *cluster, r *rand.Rand) func() {
+		c.failOver()
+		time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond) // not synchronisation: the moment of the fault
+		killWriter.do(c, r)
+		return nil
+	}},
+	{name: "FailoverDBCluster, and node and control killed meanwhile", limit: 2 * limit, do: func(c *cluster, r *rand.Rand) func() {
+		c.failOver()
+		time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond) // not synchronisation: the moment of the fault
+		signal(syscall.SIGKILL, own("node", "control")(c, r)...)
+		return nil
+	}},
 	{name: "a copy of the log deleted", limit: limit, do: func(c *cluster, r *rand.Rand) func() {
 		c.remove(c.copies(), r)
 		return nil

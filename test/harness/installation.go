@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -232,6 +235,17 @@ func (in *Installation) showLogs() {
 		lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 		in.t.Logf("%s:\n%s", filepath.Base(file), strings.Join(lines[max(0, len(lines)-25):], "\n"))
 	}
+}
+
+// RDS is a client of the installation's region, as people make it.
+func (in *Installation) RDS() *rds.Client {
+	in.t.Helper()
+	var env map[string]string
+	in.JSON(&env, "env")
+	return rds.NewFromConfig(aws.Config{
+		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
+	})
 }
 
 // Deployment is the JSON of up and describe, as far as it is promised.

@@ -213,38 +213,44 @@ func (e *DivergedError) Error() string {
 	return fmt.Sprintf("the server's WAL differs from the log's between %s and %s", e.From, e.To)
 }
 
-// receive returns the next bytes that the server sends, and answers keepalives.
+// receive returns the next bytes that the server sends.
 func (s *shipper) receive() (at LSN, data []byte, err error) {
-	for {
-		message, err := s.in.Receive()
-		if err != nil {
-			return 0, nil, err
-		}
-		switch m := message.(type) {
-		case *pgproto3.CopyData:
-			switch {
-			case len(m.Data) > walHeader && m.Data[0] == 'w':
-				at, data = LSN(binary.BigEndian.Uint64(m.Data[1:])), m.Data[walHeader:]
-				if at != s.at {
-					return 0, nil, fmt.Errorf("the server sent WAL at %s, not at %s", at, s.at)
-				}
-				s.at += LSN(len(data))
-				return at, data, nil
-			case len(m.Data) == keepaliveLen && m.Data[0] == 'k':
-				if m.Data[17] != 0 {
-					if err := s.tell(true); err != nil {
-						return 0, nil, err
-					}
-				}
-			default:
-				return 0, nil, fmt.Errorf("the server sent %d bytes of an unknown kind", len(m.Data))
-			}
-		case *pgproto3.ErrorResponse:
-			return 0, nil, pgconn.ErrorResponseToPgError(m)
-		case *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
-			return 0, nil, errServerStopped
-		}
+	for len(data) == 0 && err == nil {
+		at = s.at
+		data, err = s.next()
 	}
+	return at, data, err
+}
+
+// next takes one message of the server: WAL, or a keepalive, which it answers.
+func (s *shipper) next() (data []byte, err error) {
+	message, err := s.in.Receive()
+	if err != nil {
+		return nil, err
+	}
+	switch m := message.(type) {
+	case *pgproto3.CopyData:
+		switch {
+		case len(m.Data) > walHeader && m.Data[0] == 'w':
+			if at := LSN(binary.BigEndian.Uint64(m.Data[1:])); at != s.at {
+				return nil, fmt.Errorf("the server sent WAL at %s, not at %s", at, s.at)
+			}
+			data = m.Data[walHeader:]
+			s.at += LSN(len(data))
+			return data, nil
+		case len(m.Data) == keepaliveLen && m.Data[0] == 'k':
+			if m.Data[17] != 0 {
+				return nil, s.tell(true)
+			}
+			return nil, nil
+		}
+		return nil, fmt.Errorf("the server sent %d bytes of an unknown kind", len(m.Data))
+	case *pgproto3.ErrorResponse:
+		return nil, pgconn.ErrorResponseToPgError(m)
+	case *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
+		return nil, errServerStopped
+	}
+	return nil, nil
 }
 
 var errServerStopped = errors.New("the server ended the stream")
@@ -281,9 +287,11 @@ func (s *shipper) pump(ctx context.Context) error {
 			return err
 		}
 		batch = append(batch[:0], data...)
+		// What is there already goes with it. A keepalive must not make it wait for
+		// more: after the last record of a shutdown there is no more.
 		for s.in.ReadBufferLen() > 0 && len(batch) < maxBatch {
-			if _, data, err = s.receive(); err != nil {
-				return err
+			if data, err = s.next(); err != nil {
+				break // it shows again when the batch is appended
 			}
 			batch = append(batch, data...)
 		}
