@@ -33,6 +33,8 @@ var benchmarks = []struct {
 }{
 	{"up", benchUp},
 	{"pgbench", benchPgbench},
+	{"commit", benchCommit},
+	{"failover", benchFailover},
 	{"describe", benchDescribe},
 	{"idle", benchIdle},
 }
@@ -56,7 +58,9 @@ type server struct {
 	regionURL   string
 }
 
-func withServer(f func(*server) error) (err error) {
+func withServer(f func(*server) error) error { return withServerEnv(nil, f) }
+
+func withServerEnv(env []string, f func(*server) error) (err error) {
 	dir, err := os.MkdirTemp("", "dbb")
 	if err != nil {
 		return err
@@ -76,6 +80,7 @@ func withServer(f func(*server) error) (err error) {
 	s := &server{dir: dir, binary: filepath.Join(dir, "daybreak"), regionURL: "http://" + region}
 	s.env = append(os.Environ(), "DAYBREAK_DATA_DIR="+filepath.Join(dir, "data"),
 		"DAYBREAK_REGION_ADDR="+region, "DAYBREAK_PLATFORM_ADDR="+platform)
+	s.env = append(s.env, env...)
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", s.binary, "./cmd/daybreak").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}

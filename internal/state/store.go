@@ -12,6 +12,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -35,6 +37,13 @@ type Store struct {
 	client *clientv3.Client
 }
 
+// reconnect is how a lost connection is made again: etcd is on this host, and
+// gRPC's own pauses grow to two minutes.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
+	MinConnectTimeout: 2 * time.Second,
+}
+
 // Open connects to etcd at a unix socket. It does not wait for etcd to answer.
 func Open(socket string) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
@@ -43,6 +52,7 @@ func Open(socket string) (*Store, error) {
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
 		Logger:               zap.NewNop(),
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(reconnect)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to etcd: %w", err)

@@ -20,8 +20,8 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 var (
-	number  = flag.Int("faults", 12, "how many random faults")
-	seed    = flag.Uint64("seed", 0, "of the random faults; 0: by the time")
+	number  = flag.Int("faults", 20, "how many random faults")
+	seed    = flag.Uint64("seed", 1, "of the random faults; 0: by the time")
 	only    = flag.String("only", "", "only faults whose name has one of these texts (a|b)")
 	raw     = flag.String("raw", "", "file that gets a line for each fault")
 	record  = flag.String("record", "", "file with the totals of campaigns; what -commit has there already counts")

@@ -28,7 +28,11 @@ type cluster struct {
 // deploy makes a cluster of a writer and readers on an installation of its own.
 func deploy(t testing.TB, readers int) *cluster {
 	t.Helper()
-	in := harness.New(t, harness.Options{})
+	return deployOn(t, harness.New(t, harness.Options{}), readers)
+}
+
+func deployOn(t testing.TB, in *harness.Installation, readers int) *cluster {
+	t.Helper()
 	secret := in.Write("password", harness.Password)
 	var d harness.Deployment
 	in.JSON(&d, "up", in.Plan(), "--name", "faults", "--param", "password=@"+secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers))

@@ -338,6 +338,9 @@ func (o *oracle) verify(t testing.TB) (counts string) {
 			t.Errorf("VIOLATION: %d was read through the %s endpoint and is not there", id, where)
 		}
 	}
+	if n := o.reasons["25006"]; n > 0 {
+		t.Errorf("VIOLATION: the writer endpoint led %d times to a server that cannot write", n)
+	}
 	oneWriterPerTimeline(t, rows)
 	if result := porcupine.CheckOperationsTimeout(registers, o.ops, time.Minute); result != porcupine.Ok {
 		t.Errorf("VIOLATION: the registers' history is not linearizable (%s)", result)

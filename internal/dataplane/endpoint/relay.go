@@ -9,6 +9,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
 )
 
 // authLimit bounds the time until a session begins, in case the server's own
@@ -276,6 +278,11 @@ func (s *session) readGreeting(b []byte) (n int, ready bool, err error) {
 		switch m[0] {
 		case 'K':
 			s.exchangeKey(m[headerBytes:])
+		case 'S':
+			if name, value, _ := parameterStatus(m[headerBytes:]); name == "in_hot_standby" && value == "on" && s.backend.Role == aurora.RoleWriter {
+				s.end(&refusal{codeCannotConnectNow, fmt.Sprintf("DB instance %s is the writer no longer", s.backend.Name), "Try again."})
+				return n, false, errEnding
+			}
 		case 'Z':
 			return n, true, nil
 		}

@@ -135,6 +135,7 @@ func notifications(t *testing.T, w *world, conn *pgx.Conn) {
 
 func TestFailoverCutsTheOldWritersSessionsOnEveryEndpoint(t *testing.T) {
 	w := newWorld(t, Limits{})
+	promoted := startServer(t, "promoted", nil) // what r1 is then
 	old, byInstance, reader := w.connect(w.writer()), w.connect(w.instance("w1").Status.Endpoint), w.connect(w.instance("r1").Status.Endpoint)
 	running := make(chan error, 1)
 	go func() {
@@ -165,14 +166,19 @@ func TestFailoverCutsTheOldWritersSessionsOnEveryEndpoint(t *testing.T) {
 	}()
 	w.eventually("a new connection waits", func() bool { return w.gauge("daybreak_endpoint_held") == 1 })
 	w.instance("r1").Server.Role, w.instance("r1").Server.Term = aurora.RoleWriter, 2
+	w.apply() // it is a standby still, whatever the report says
+	if got := <-connected; !strings.Contains(got, "is the writer no longer") {
+		t.Errorf("a new connection to a standby as writer: %s", got)
+	}
+	w.instance("r1").Server.SocketDir = promoted.SocketDir
 	w.apply()
-	if got := <-connected; got != "r1" {
+	if got := w.server(w.connect(w.writer())); got != "promoted" {
 		t.Errorf("the new connection: %s", got)
 	}
 	// The old writer, frozen until now, still believes in its role.
 	w.instance("w1").Server.Role = aurora.RoleWriter
 	w.apply()
-	if got := w.server(w.connect(w.writer())); got != "r1" {
+	if got := w.server(w.connect(w.writer())); got != "promoted" {
 		t.Errorf("writer endpoint leads to %s", got)
 	}
 }

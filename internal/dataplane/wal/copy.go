@@ -120,6 +120,19 @@ func (c *Copy) usable() error {
 	return nil
 }
 
+// takeJournal gives the copy the journal that replaces a broken one. What it has
+// may depend on what the broken one lost: it is to be rebuilt.
+func (c *Copy) takeJournal(j *journal) {
+	c.step.Lock()
+	defer c.step.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.journal = j
+	if c.failed == nil && !c.blank {
+		c.failed = fmt.Errorf("copy %d: its journal was lost", c.number)
+	}
+}
+
 // fail takes the copy out of service.
 func (c *Copy) fail(err error) {
 	c.mu.Lock()
@@ -150,6 +163,7 @@ func (c *Copy) format(s State) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closeFiles()
+	clear(c.dirty)
 	c.state, c.seq, c.blank, c.failed = s, seq, false, nil
 	return nil
 }
@@ -159,7 +173,6 @@ func (c *Copy) closeFiles() {
 		_ = f.Close()
 		delete(c.files, name)
 	}
-	clear(c.dirty)
 }
 
 // change makes a new state durable, if check allows it from the present one.
@@ -263,20 +276,20 @@ const maxFiles = 4
 
 func (c *Copy) file(name string) (*os.File, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.dirty[name] = true
-	if f := c.files[name]; f != nil {
+	f := c.files[name]
+	c.mu.Unlock()
+	if f != nil {
 		return f, nil
 	}
-	if len(c.files) >= maxFiles {
-		for old, f := range c.files {
-			_ = f.Close()
-			delete(c.files, old)
-		}
-	}
-	f, err := os.OpenFile(filepath.Join(c.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(c.dir, name), os.O_RDWR|os.O_CREATE, 0o600) // may hang
 	if err != nil {
 		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.files) >= maxFiles {
+		c.closeFiles()
 	}
 	c.files[name] = f
 	return f, nil
@@ -486,5 +499,6 @@ func (c *Copy) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closeFiles()
+	clear(c.dirty)
 	c.state, c.blank, c.failed = State{}, true, nil
 }

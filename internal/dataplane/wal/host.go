@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
@@ -145,6 +148,78 @@ func device(dir string) (uint64, error) {
 		return 0, err
 	}
 	return uint64(info.Sys().(*syscall.Stat_t).Dev), nil
+}
+
+// journalInterval is how often broken journals are looked for.
+const journalInterval = time.Second
+
+// errNoJournal: only a new start, with a replay of what the disks have, can help.
+var errNoJournal = errors.New("no journal can be written any more")
+
+// keepJournals replaces journals that a full or broken disk has ended, when the
+// disk works again: its copies are then rebuilt from those on other disks. It
+// returns when no journal works.
+func (h *Host) keepJournals(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(journalInterval):
+		case <-ctx.Done():
+			return nil
+		}
+		h.mu.Lock()
+		journals := maps.Clone(h.journals)
+		h.mu.Unlock()
+		broken := map[string]*journal{}
+		for at, j := range journals {
+			if err := j.broken(); err != nil {
+				slog.Error("wal: journal broken", "journal", at, "error", err)
+				broken[at] = j
+			}
+		}
+		if len(broken) > 0 && len(broken) == len(journals) {
+			return errNoJournal
+		}
+		for at, j := range broken {
+			if err := h.replace(at, j); err != nil {
+				slog.Warn("wal: journal not replaced yet", "journal", at, "error", err)
+			}
+		}
+	}
+}
+
+func (h *Host) replace(at string, old *journal) error {
+	old.mu.Lock()
+	seq := old.seq
+	old.mu.Unlock()
+	fresh, err := openJournal(at, seq, func(uint64, entry) error { return nil })
+	if err != nil {
+		return err
+	}
+	if err := fresh.ready(); err != nil {
+		fresh.abandon()
+		return err
+	}
+	h.mu.Lock()
+	h.journals[at] = fresh
+	var affected []*Copy
+	for _, s := range h.served {
+		for _, c := range s.copies {
+			if c, ok := c.(*Copy); ok && c.journal == old {
+				affected = append(affected, c)
+			}
+		}
+	}
+	for dir, c := range h.found {
+		if c.journal == old && !slices.Contains(affected, c) {
+			delete(h.found, dir) // nobody uses it: it is read again when somebody does
+		}
+	}
+	h.mu.Unlock()
+	for _, c := range affected {
+		c.takeJournal(fresh)
+	}
+	slog.Info("wal: journal replaced", "journal", at, "copies", len(affected))
+	return nil
 }
 
 // Close makes everything durable, so that the next start is quick.
@@ -298,16 +373,13 @@ func (s *served) close() {
 }
 
 // trim deletes what is before a position from every copy.
-func (s *served) trim(before LSN) error {
-	s.opening.Lock()
-	defer s.opening.Unlock()
-	var errs error
-	for _, c := range s.copies {
-		if c, ok := c.(*Copy); ok && c.usableNow() {
-			errs = errors.Join(errs, c.Trim(before))
+func (s *served) trim(before LSN) {
+	s.mend(func(n int) error {
+		if c, ok := s.copies[n].(*Copy); ok && c.usableNow() {
+			return c.Trim(before)
 		}
-	}
-	return errs
+		return nil
+	})
 }
 
 // openTerm stops the shipper of a lower term and opens the log for a new one.

@@ -190,6 +190,20 @@ func (j *journal) commit(e entry) (uint64, error) {
 	return seq, b.err
 }
 
+// broken says why nothing can be made durable here any more; nil: it can.
+func (j *journal) broken() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+// ready makes room in the journal, so that it is known that there is some.
+func (j *journal) ready() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.prepare(1)
+}
+
 func (j *journal) failure() error {
 	if j.failed != nil {
 		return fmt.Errorf("journal %s failed before: %w", j.dir, j.failed)
@@ -398,6 +412,16 @@ func (j *journal) checkpoint() error {
 		}
 	}
 	return errs
+}
+
+// abandon gives up a journal that was never used.
+func (j *journal) abandon() {
+	j.waking.Lock()
+	defer j.waking.Unlock()
+	if !j.asleep {
+		j.asleep = true
+		close(j.retire)
+	}
 }
 
 // close syncs everything, so that the next start has nothing to replay.

@@ -48,7 +48,8 @@ type Log struct {
 	// call runs f for each of who and returns the answers as they come.
 	call func(who []int, f func(n int) error) <-chan reply
 
-	opening sync.Mutex // one Open, Begin or repair at a time
+	opening   sync.Mutex   // one Open, Begin or Resume at a time
+	repairing []sync.Mutex // one repair of each copy at a time
 
 	mu      sync.Mutex
 	ballot  Ballot      // that was opened here
@@ -104,6 +105,7 @@ func newLog(cluster string, copies []replica, groups []group, format func(State)
 	l := &Log{cluster: cluster, copies: copies, groups: groups, format: format,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1), xmins: map[any]uint64{}, log: slog.With("cluster", cluster), recordEnd: lastRecordEnd, call: atOnce}
 	l.write, l.read = quorum(len(copies))
+	l.repairing = make([]sync.Mutex, len(copies))
 	if len(groups) > 1 {
 		for _, g := range groups {
 			l.lanes = append(l.lanes, newLane(l, g))

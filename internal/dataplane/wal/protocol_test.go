@@ -254,11 +254,8 @@ func (w *world) act() {
 			f()
 		}
 	case 7, 8:
-		if h.opening.TryLock() {
-			h.opening.Unlock()
-			w.tell("host %d repairs", h.id)
-			h.repair()
-		}
+		w.tell("host %d repairs", h.id)
+		h.repair()
 	default:
 		h.writeSome()
 	}

@@ -41,51 +41,68 @@ func (l *Log) repairLoop(ctx context.Context) {
 	}
 }
 
-// repair does what can be done now.
+// repair does what can be done now. It may happen while a term is opened: its
+// steps are of an older ballot then, or do nothing. A copy that hangs is left to
+// the repair that it hangs in.
 func (l *Log) repair() {
-	l.opening.Lock()
-	defer l.opening.Unlock()
 	l.mu.Lock()
 	b, begun := l.ballot, l.begun
 	l.mu.Unlock()
 	states := map[int]State{}
-	var away []int
+	away := map[int]bool{}
 	for n, c := range l.copies {
-		if c.lost() {
-			l.log.Error("wal: the directory of a copy is gone", "copy", n)
-			c.forget()
-		}
 		s, err := c.State()
 		switch {
 		case err == nil && s.Promised.compare(b) <= 0:
 			states[n] = s
 		case err != nil && !errors.Is(err, errAway):
-			away = append(away, n)
+			away[n] = true
 		}
 	}
 	best := l.best(states)
-	if b.Term == 0 || best < 0 {
-		return
-	}
-	top := states[best]
-	if top.Owner != b || top.Begun != begun {
+	if b.Term == 0 || best < 0 || states[best].Owner != b || states[best].Begun != begun {
 		return // a term is being opened
 	}
-	for n := range states {
-		if n == best {
-			continue
+	l.mend(func(n int) error {
+		switch _, ok := states[n]; {
+		case n == best:
+			return nil
+		case ok:
+			return l.catchUp(n, best, b, states[best])
+		case away[n]:
+			return l.rebuild(n, best, b, states)
 		}
-		if err := l.catchUp(n, best, b, top); err != nil {
-			l.log.Warn("wal: copy left behind", "copy", n, "error", err)
-		}
-	}
-	for _, n := range away {
-		if err := l.rebuild(n, best, b, states); err != nil {
-			l.log.Warn("wal: copy not rebuilt", "copy", n, "error", err)
-		}
-	}
+		return nil
+	})
 	if begun {
 		l.advance(b)
+	}
+}
+
+// mend calls f for every copy that is not being mended, and waits for those that
+// do not hang.
+func (l *Log) mend(f func(n int) error) {
+	who := slices.DeleteFunc(l.everyone(), func(n int) bool { return !l.repairing[n].TryLock() })
+	answers := l.call(who, func(n int) error {
+		defer l.repairing[n].Unlock()
+		if l.copies[n].lost() {
+			l.log.Error("wal: the directory of a copy is gone", "copy", n)
+			l.copies[n].forget()
+			return nil // the next round rebuilds it
+		}
+		err := f(n)
+		if err != nil {
+			l.log.Warn("wal: copy not mended", "copy", n, "error", err)
+		}
+		return err
+	})
+	limit := time.After(callLimit)
+	for range who {
+		select {
+		case <-answers:
+		case <-limit:
+			return
+		}
 	}
 }
 

@@ -86,8 +86,14 @@ func Serve(ctx context.Context, c HostConfig) error {
 	}
 	server := &http.Server{Handler: host.handler(), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(host.keepJournals(ctx)) }()
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	if err := context.Cause(ctx); errors.Is(err, errNoJournal) {
 		return err
 	}
 	return host.Close()
@@ -141,7 +147,8 @@ func (h *Host) handler() http.Handler {
 		if err != nil {
 			return a, err
 		}
-		return a, s.trim(q.Before)
+		s.trim(q.Before)
+		return a, nil
 	})
 	handle(mux, "POST /detach", func(_ context.Context, q Cluster) (answer, error) {
 		s, err := h.serve(q)
