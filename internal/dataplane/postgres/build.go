@@ -126,10 +126,17 @@ func (s Server) build(uid int, fill func(dir string) error) (err error) {
 	if err := s.seal(dir); err != nil {
 		return err
 	}
+	// What somebody left of a data directory cannot be started, and is in the way.
+	if err := s.hide(); err != nil {
+		return err
+	}
 	if err := os.Rename(dir, s.dataDir()); err != nil {
 		return err
 	}
-	return layout.SyncDir(s.Dir)
+	if err := layout.SyncDir(s.Dir); err != nil {
+		return err
+	}
+	return s.removeBuilds()
 }
 
 // removeBuilds removes what interrupted builds and removals left.

@@ -90,6 +90,10 @@ func TestInitBeginsAgainAfterACrashAndKeepsWhatIsComplete(t *testing.T) {
 	if err := os.MkdirAll(half, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	// What a server wrote that was still dying when its data was deleted.
+	if err := os.MkdirAll(filepath.Join(s.dataDir(), "pg_stat_tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := s.Init(testContext(t), options()); err != nil {
 			t.Fatal(err)

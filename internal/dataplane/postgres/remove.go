@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -37,7 +39,9 @@ func (s Server) Remove(ctx context.Context) error {
 // hide takes the data directory away as a whole, so that no half of one is ever
 // taken for a server.
 func (s Server) hide() error {
-	if ok, err := s.HasData(); err != nil || !ok {
+	if _, err := os.Lstat(s.dataDir()); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(s.Dir, tmpPrefix)
