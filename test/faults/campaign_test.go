@@ -23,6 +23,7 @@ var (
 	number  = flag.Int("faults", 20, "how many random faults")
 	seed    = flag.Uint64("seed", 1, "of the random faults; 0: by the time")
 	only    = flag.String("only", "", "only faults whose name has one of these texts (a|b)")
+	user    = flag.Uint("user", 0, "who runs the installation, if not who runs the tests")
 	raw     = flag.String("raw", "", "file that gets a line for each fault")
 	record  = flag.String("record", "", "file with the totals of campaigns; what -commit has there already counts")
 	version = flag.String("commit", "", "what is tested, for the record")

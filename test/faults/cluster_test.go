@@ -23,22 +23,24 @@ type cluster struct {
 	in             *harness.Installation
 	writer, reader harness.Endpoint
 	members        int
+	up             []string // the command that made it
 }
 
 // deploy makes a cluster of a writer and readers on an installation of its own.
 func deploy(t testing.TB, readers int) *cluster {
 	t.Helper()
-	return deployOn(t, harness.New(t, harness.Options{}), readers)
+	return deployOn(t, harness.New(t, harness.Options{User: uint32(*user)}), readers)
 }
 
 func deployOn(t testing.TB, in *harness.Installation, readers int) *cluster {
 	t.Helper()
 	secret := in.Write("password", harness.Password)
 	var d harness.Deployment
-	in.JSON(&d, "up", in.Plan(), "--name", "faults", "--param", "password=@"+secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers))
+	up := []string{"up", in.Plan(), "--name", "faults", "--param", "password=@" + secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers)}
+	in.JSON(&d, up...)
 	harness.Eventually(t, time.Minute, "SQL through the writer", in.Is(d.Endpoints.Writer, "SELECT 1::text", "1"))
 	in.Exec(d.Endpoints.Writer, schema)
-	return &cluster{t: t, in: in, writer: d.Endpoints.Writer, reader: d.Endpoints.Reader, members: readers + 1}
+	return &cluster{t: t, in: in, writer: d.Endpoints.Writer, reader: d.Endpoints.Reader, members: readers + 1, up: up}
 }
 
 // server is a PostgreSQL of the cluster.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -77,6 +79,61 @@ func TestHigherTermsOfTheLogWinOverAnOldStateStore(t *testing.T) {
 	c.start()
 	c.healthy(2 * limit)
 	t.Log(o.verify(t))
+}
+
+// TestFailoverIsToldAndChangesNoPlan: events, members and status follow a failover
+// that a user asks for, and Terraform has nothing to change after it.
+func TestFailoverIsToldAndChangesNoPlan(t *testing.T) {
+	c := deploy(t, 1)
+	c.healthy(limit)
+	client := c.in.RDS()
+	writer := func() string {
+		out, err := client.DescribeDBClusters(t.Context(), &rds.DescribeDBClustersInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range out.DBClusters[0].DBClusterMembers {
+			if *m.IsClusterWriter {
+				return *m.DBInstanceIdentifier
+			}
+		}
+		return ""
+	}
+	before := writer()
+	c.failOver()
+	harness.Eventually(t, limit, "another writer", func() error {
+		if now := writer(); now == before || now == "" {
+			return fmt.Errorf("the writer is %s", now)
+		}
+		return nil
+	})
+	c.healthy(limit)
+	killWriter.do(c, nil)
+	harness.Eventually(t, limit, "the first writer writes again", func() error {
+		if now := writer(); now != before {
+			return fmt.Errorf("the writer is %s", now)
+		}
+		return nil
+	})
+	c.healthy(limit)
+	out, err := client.DescribeEvents(t.Context(), &rds.DescribeEventsInput{SourceType: types.SourceTypeDbCluster, EventCategories: []string{"failover"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, e := range out.Events {
+		told = append(told, strings.Split(*e.Message, ":")[0])
+	}
+	want := []string{"Started cross AZ failover to DB instance", "Completed failover to DB instance"}
+	if want = append(want, want...); !slices.Equal(told, want) {
+		t.Errorf("events: %q, want %q", told, want)
+	}
+	harness.Eventually(t, limit, "the functions of Aurora know the writer", c.in.Is(c.writer,
+		"SELECT server_id FROM aurora_replica_status() WHERE session_id = 'MASTER_SESSION_ID'", before))
+	var d harness.Deployment
+	if c.in.JSON(&d, c.up...); d.Changed || d.Status != "RUNNING" {
+		t.Errorf("the same command after two failovers: %+v", d)
+	}
 }
 
 // TestZonesOnDisksOfTheirOwn: a zone's disk fills up, and hangs. Copies and servers of
