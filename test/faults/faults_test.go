@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -167,6 +168,10 @@ var faults = []fault{
 		signal(syscall.SIGKILL, c.ours("log"))
 		return nil
 	}},
+	{name: "a bit of a copy of the log flipped, and the writer killed", limit: limit, do: func(c *cluster, r *rand.Rand) func() {
+		c.flipBit(r)
+		return killWriter.do(c, r)
+	}},
 	{name: "data directory of the writer deleted", limit: 2 * limit, do: func(c *cluster, _ *rand.Rand) func() {
 		if s := c.primary(); s.pid != 0 {
 			_ = os.RemoveAll(filepath.Join(s.dir, "data"))
@@ -212,6 +217,32 @@ func (c *cluster) copies() []string {
 func (c *cluster) remove(dirs []string, r *rand.Rand) {
 	if len(dirs) > 0 {
 		_ = os.RemoveAll(dirs[r.IntN(len(dirs))])
+	}
+}
+
+// flipBit damages one copy of the log somewhere in its last megabyte.
+func (c *cluster) flipBit(r *rand.Rand) {
+	copies := c.copies()
+	if len(copies) == 0 {
+		return
+	}
+	segments, _ := filepath.Glob(filepath.Join(copies[r.IntN(len(copies))], strings.Repeat("[0-9A-F]", 24)))
+	if len(segments) == 0 {
+		return
+	}
+	file, err := os.OpenFile(segments[len(segments)-1], os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return
+	}
+	at := info.Size() - 1 - r.Int64N(min(info.Size(), 1<<20))
+	b := make([]byte, 1)
+	if _, err := file.ReadAt(b, at); err == nil {
+		_, _ = file.WriteAt([]byte{b[0] ^ 1<<r.IntN(8)}, at)
 	}
 }
 

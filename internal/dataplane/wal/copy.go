@@ -8,6 +8,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +23,8 @@ type Copy struct {
 	dir     string
 	journal *journal
 
-	step sync.Mutex // held through a change, from its check to its durability
+	step  sync.Mutex // held through a change, from its check to its durability
+	begun begunBlock // of step: it has no checksum
 
 	mu     sync.Mutex
 	state  State
@@ -29,6 +32,7 @@ type Copy struct {
 	blank  bool
 	failed error
 	away   away
+	bad    map[LSN]bool        // damaged blocks
 	files  map[string]*os.File // open for writing
 	dirty  map[string]bool     // written since the last checkpoint
 }
@@ -43,7 +47,7 @@ type control struct {
 
 // openCopy opens what is in dir; nothing there is a blank copy.
 func openCopy(j *journal, cluster string, number int, dir string) (*Copy, error) {
-	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, files: map[string]*os.File{}, dirty: map[string]bool{}}
+	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, files: map[string]*os.File{}, dirty: map[string]bool{}, bad: map[LSN]bool{}}
 	ctl, err := readControl(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -259,11 +263,15 @@ func (c *Copy) write(h History, at LSN, data []byte) error {
 				n = min(n, t.Begin-at)
 			}
 		}
-		f, err := c.file(segmentName(h.at(at), at))
+		name, offset := segmentName(h.at(at), at), int64(at-segmentStart(at))
+		f, err := c.file(name)
 		if err != nil {
 			return err
 		}
-		if _, err := f.WriteAt(data[:n], int64(at-segmentStart(at))); err != nil {
+		if _, err := f.WriteAt(data[:n], offset); err != nil {
+			return err
+		}
+		if err := c.sum(f, name, offset, data[:n]); err != nil {
 			return err
 		}
 		at, data = at+n, data[n:]
@@ -272,7 +280,7 @@ func (c *Copy) write(h History, at LSN, data []byte) error {
 }
 
 // maxFiles is how many segments a copy keeps open.
-const maxFiles = 4
+const maxFiles = 8
 
 func (c *Copy) file(name string) (*os.File, error) {
 	c.mu.Lock()
@@ -288,8 +296,14 @@ func (c *Copy) file(name string) (*os.File, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.files) >= maxFiles {
-		c.closeFiles()
+	for old, f := range c.files {
+		if len(c.files) < maxFiles {
+			break
+		}
+		if old != strings.TrimSuffix(name, checksumSuffix) { // that one is being written
+			_ = f.Close()
+			delete(c.files, old)
+		}
 	}
 	c.files[name] = f
 	return f, nil
@@ -304,24 +318,31 @@ func (c *Copy) ReadAt(p []byte, at LSN) error {
 	if at < s.Start || at+LSN(len(p)) > s.End {
 		return fmt.Errorf("copy %d has %s to %s, not %s and %d bytes more: %w", c.number, s.Start, s.End, at, len(p), errShort)
 	}
-	return c.read(s.History, p, at)
+	err = c.read(s, p, at)
+	if errors.Is(err, errBadBlock) { // or it was being replaced by what a newer copy has
+		now, stateErr := c.State()
+		if stateErr == nil && slices.Equal(now.Terms, s.Terms) && now.End >= s.End {
+			var block *blockError
+			if err = c.read(now, p, at); errors.As(err, &block) {
+				c.mu.Lock()
+				c.bad[block.at] = true
+				c.mu.Unlock()
+			}
+		}
+	}
+	return err
 }
 
-func (c *Copy) read(h History, p []byte, at LSN) error {
+func (c *Copy) read(s State, p []byte, at LSN) error {
 	for len(p) > 0 {
 		n := min(LSN(len(p)), segmentStart(at)+segmentSize-at)
-		for _, t := range h {
+		for _, t := range s.History {
 			if t.Begin > at {
 				n = min(n, t.Begin-at)
 			}
 		}
-		f, err := os.Open(filepath.Join(c.dir, segmentName(h.at(at), at)))
-		if err != nil {
-			return err
-		}
-		_, err = f.ReadAt(p[:n], int64(at-segmentStart(at)))
-		_ = f.Close()
-		if err != nil {
+		start := segmentStart(at)
+		if err := c.readChecked(segmentName(s.History.at(at), at), start, p[:n], int64(at-start), s.End); err != nil {
 			return fmt.Errorf("copy %d: %w", c.number, err)
 		}
 		at, p = at+n, p[n:]
@@ -475,8 +496,10 @@ func (c *Copy) Trim(before LSN) error {
 	}
 	for at := segmentStart(start); at < before; at += segmentSize {
 		for _, t := range s.History {
-			if err := os.Remove(filepath.Join(c.dir, segmentName(t.ID, at))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+			for _, name := range []string{segmentName(t.ID, at), segmentName(t.ID, at) + checksumSuffix} {
+				if err := os.Remove(filepath.Join(c.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
 			}
 		}
 	}
@@ -500,5 +523,6 @@ func (c *Copy) forget() {
 	defer c.mu.Unlock()
 	c.closeFiles()
 	clear(c.dirty)
+	clear(c.bad)
 	c.state, c.blank, c.failed = State{}, true, nil
 }

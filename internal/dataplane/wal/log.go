@@ -23,6 +23,9 @@ type replica interface {
 	Rebuilt(newer State) error
 	ReadAt(p []byte, at LSN) error
 	noteCommitted(lsn LSN)
+	fail(err error)
+	damaged() []LSN
+	patch(at LSN, data []byte, terms []TermBegin) error
 	lost() bool
 	forget()
 }
@@ -194,8 +197,12 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	}
 	o := Opened{End: top.End, Timeline: top.History.newest()}
 	if len(top.History) > 0 {
-		if o.RecordEnd, err = l.recordEnd(l.copies[best].ReadAt, top.Start, top.End); err != nil {
+		read := func(p []byte, at LSN) error { return l.readTerms(best, p, at, top.Terms) }
+		if o.RecordEnd, err = l.recordEnd(read, top.Start, top.End); err != nil {
 			return o, fmt.Errorf("copy %d: %w", best, err)
+		}
+		if err := l.crossCheck(best, states, o.RecordEnd); err != nil {
+			return o, err
 		}
 		if o.RecordEnd > o.End { // a switch of the segment: zeros follow
 			if err := l.copies[best].Fill(b, top.Terms, o.End, make([]byte, o.RecordEnd-o.End)); err != nil {
@@ -217,6 +224,35 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	l.mu.Unlock()
 	l.open(Gate{top.History, top.End})
 	return o, nil
+}
+
+// crossCheck has the other copies confirm where the last record of the best one
+// ends. A record that only the best one cannot read is damaged there; its last
+// block may have no checksum yet.
+func (l *Log) crossCheck(best int, states map[int]State, recordEnd LSN) error {
+	top := states[best]
+	var who []int
+	for n, s := range states {
+		if n != best && s.End > recordEnd && top.End > recordEnd && slices.Equal(s.Terms, top.Terms) {
+			who = append(who, n)
+		}
+	}
+	answers := l.call(who, func(n int) error {
+		s := states[n]
+		end, err := l.recordEnd(l.copies[n].ReadAt, s.Start, min(s.End, top.End))
+		if err == nil && end > recordEnd {
+			err = errBadBlock
+		}
+		return err
+	})
+	for range who {
+		if a := <-answers; errors.Is(a.err, errBadBlock) {
+			err := fmt.Errorf("%w: copy %d reads on after %s", errBadBlock, a.n, recordEnd)
+			l.copies[best].fail(err)
+			return fmt.Errorf("copy %d: %w", best, err)
+		}
+	}
+	return nil
 }
 
 // revoke has copies promise the next ballot of the term, and returns what they
@@ -329,7 +365,7 @@ func (l *Log) fill(n, from int, b Ballot, terms []TermBegin, end LSN) error {
 	buf := make([]byte, min(fillChunk, max(0, end-s.End)))
 	for at := s.End; at < end; {
 		p := buf[:min(LSN(len(buf)), end-at)]
-		if err := l.readFrom(from, p, at, func(s State) bool { return slices.Equal(s.Terms, terms) }); err != nil {
+		if err := l.readTerms(from, p, at, terms); err != nil {
 			return err
 		}
 		if err := c.Fill(b, terms, at, p); err != nil {
@@ -338,6 +374,22 @@ func (l *Log) fill(n, from int, b Ballot, terms []TermBegin, end LSN) error {
 		at += LSN(len(p))
 	}
 	return nil
+}
+
+// readTerms reads from a copy that has these terms, or from another one that has
+// them and the bytes: whoever has the same terms has the same bytes.
+func (l *Log) readTerms(first int, p []byte, at LSN, terms []TermBegin) error {
+	right := func(s State) bool { return slices.Equal(s.Terms, terms) }
+	err := l.readFrom(first, p, at, right)
+	for n := range l.copies {
+		if err == nil {
+			return nil
+		}
+		if n != first && l.readFrom(n, p, at, right) == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // readFrom reads from a copy whose state was right when that was done.

@@ -157,6 +157,11 @@ func (c *simCopy) ReadAt(p []byte, at LSN) error {
 func (c *simCopy) noteCommitted(lsn LSN) {
 	c.state.Committed = max(c.state.Committed, min(lsn, c.state.End))
 }
+func (c *simCopy) fail(error)     {}
+func (c *simCopy) damaged() []LSN { return nil }
+func (c *simCopy) patch(LSN, []byte, []TermBegin) error {
+	return nil
+}
 func (c *simCopy) lost() bool { return false }
 func (c *simCopy) forget()    { c.state, c.data, c.blank = State{}, nil, true }
 

@@ -90,7 +90,7 @@ func (l *Log) mend(f func(n int) error) {
 			l.copies[n].forget()
 			return nil // the next round rebuilds it
 		}
-		err := f(n)
+		err := errors.Join(l.patch(n), f(n))
 		if err != nil {
 			l.log.Warn("wal: copy not mended", "copy", n, "error", err)
 		}
@@ -104,6 +104,25 @@ func (l *Log) mend(f func(n int) error) {
 			return
 		}
 	}
+}
+
+// patch mends the damaged blocks of copy n.
+func (l *Log) patch(n int) error {
+	for _, at := range l.copies[n].damaged() {
+		s, err := l.copies[n].State()
+		if err != nil {
+			return nil // it is rebuilt as a whole
+		}
+		block := make([]byte, blockSize)
+		if err := l.readTerms(n, block, at, s.Terms); err != nil {
+			return err
+		}
+		if err := l.copies[n].patch(at, block, s.Terms); err != nil {
+			return err
+		}
+		l.log.Error("wal: mended a damaged block", "copy", n, "at", at.String())
+	}
+	return nil
 }
 
 // catchUp brings copy n to where copy from is, which was as top a moment ago, is
