@@ -139,9 +139,13 @@ func TestFailoverIsToldAndChangesNoPlan(t *testing.T) {
 // TestZonesOnDisksOfTheirOwn: a zone's disk fills up, and hangs. Copies and servers of
 // that zone come back when that is over.
 func TestZonesOnDisksOfTheirOwn(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Log("only root can mount")
+	probe := t.TempDir()
+	if err := command("mount", "-t", "tmpfs", "none")(probe); err != nil {
+		t.Logf("zones cannot have disks of their own here: %v", err)
 		return
+	}
+	if err := command("umount")(probe); err != nil {
+		t.Fatal(err)
 	}
 	in := harness.New(t, harness.Options{})
 	zones := map[string]string{}
