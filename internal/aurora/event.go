@@ -1,6 +1,9 @@
 package aurora
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Event is something that happened to a resource, as DescribeEvents tells it.
 // Writers: the region for what a user asked for, the controller for the rest.
@@ -57,6 +60,19 @@ func InstanceCreated(in *DBInstance) Event {
 }
 func InstanceDeleted(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0003", "deletion", "DB instance deleted.")
+}
+
+// CredentialsReset: a user gave the master user another password.
+func CredentialsReset(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0016", "configuration change", "Reset master credentials.")
+}
+
+// ClassModified and MonitoringModified: a user changed an instance.
+func ClassModified(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0012", "configuration change", "Applying modification to database instance class.")
+}
+func MonitoringModified(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0078", "configuration change", fmt.Sprintf("Monitoring Interval changed to %d.", in.Spec.MonitoringInterval))
 }
 
 // InstanceRestarted: the server of an instance was started again.

@@ -32,6 +32,16 @@ func EventOp(e aurora.Event, at time.Time) Op {
 	return Op{ops: []clientv3.Op{clientv3.OpPut(key, string(data))}}
 }
 
+// EventOps tell of what happens now, in this order.
+func EventOps(events []aurora.Event) []Op {
+	now := time.Now()
+	var ops []Op
+	for i, e := range events {
+		ops = append(ops, EventOp(e, now.Add(time.Duration(i))))
+	}
+	return ops
+}
+
 // Events reads the events from a time on, the oldest first.
 func Events(ctx context.Context, s *Store, from time.Time) ([]aurora.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -49,10 +59,33 @@ func Events(ctx context.Context, s *Store, from time.Time) ([]aurora.Event, erro
 	return events, nil
 }
 
+// pruneBatch is how many events one request forgets at most, so that no request is
+// a large one.
+const pruneBatch = 500
+
 // PruneEvents forgets the events before a time.
 func PruneEvents(ctx context.Context, s *Store, before time.Time) error {
+	for {
+		n, err := pruneEvents(ctx, s, before)
+		if err != nil || n < pruneBatch {
+			return err
+		}
+	}
+}
+
+// pruneEvents forgets the oldest events before a time, and says how many.
+func pruneEvents(ctx context.Context, s *Store, before time.Time) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err := s.client.Delete(ctx, eventPrefix, clientv3.WithRange(eventKey(before)))
-	return wrap(err)
+	old, err := s.client.Get(ctx, eventPrefix, clientv3.WithRange(eventKey(before)), clientv3.WithKeysOnly(), clientv3.WithLimit(pruneBatch))
+	if err != nil {
+		return 0, wrap(err)
+	}
+	n := len(old.Kvs)
+	if n == 0 {
+		return 0, nil
+	}
+	last := string(old.Kvs[n-1].Key)
+	_, err = s.client.Delete(ctx, eventPrefix, clientv3.WithRange(last+"\x00"))
+	return n, wrap(err)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
 )
 
 // Table holds values of one type under one prefix.
@@ -113,17 +115,25 @@ var ErrUnchanged = errors.New("unchanged")
 // did; otherwise it starts again. An error of change ends it without a write;
 // ErrUnchanged does so without being an error. It returns what is stored now.
 func (t Table[T]) Update(ctx context.Context, key string, change func(*T) error) (Item[T], error) {
+	return t.UpdateTelling(ctx, key, change, func(T, T) []aurora.Event { return nil })
+}
+
+// UpdateTelling is Update with the events that tell of the change, which are
+// stored with it; tell gets the value before and after.
+func (t Table[T]) UpdateTelling(ctx context.Context, key string, change func(*T) error, tell func(before, after T) []aurora.Event) (Item[T], error) {
 	for {
 		item, err := t.Get(ctx, key)
 		if err != nil {
 			return item, err
 		}
+		before := item.Value
 		if err := change(&item.Value); errors.Is(err, ErrUnchanged) {
 			return item, nil
 		} else if err != nil {
 			return item, err
 		}
-		rev, err := t.store.Commit(ctx, t.PutOp(key, item.Value, item.Revision))
+		ops := append(EventOps(tell(before, item.Value)), t.PutOp(key, item.Value, item.Revision))
+		rev, err := t.store.Commit(ctx, ops...)
 		if err == nil {
 			item.Revision = rev
 			return item, nil

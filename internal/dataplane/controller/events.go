@@ -19,7 +19,7 @@ func events(before, after decide.World, actions []decide.Action) []aurora.Event 
 			all = append(all, announce.Event)
 		}
 	}
-	if before.Cluster.Status.Status == aurora.ClusterStatusCreating && after.Cluster.Status.Status == aurora.ClusterStatusAvailable {
+	if !made(before.Cluster.Status.Status) && made(after.Cluster.Status.Status) {
 		all = append(all, aurora.ClusterCreated(&after.Cluster))
 	}
 	stays := map[string]string{}
@@ -31,9 +31,9 @@ func events(before, after decide.World, actions []decide.Action) []aurora.Event 
 		switch status, ok := stays[in.ResourceID]; {
 		case !ok:
 			all = append(all, aurora.InstanceDeleted(in))
-		case in.Status.Status == aurora.InstanceStatusCreating && status == aurora.InstanceStatusAvailable:
+		case !made(in.Status.Status) && made(status):
 			all = append(all, aurora.InstanceCreated(in))
-		case in.Status.Status == aurora.InstanceStatusRebooting && status != aurora.InstanceStatusRebooting:
+		case in.Status.Status == aurora.InstanceStatusRebooting && status != aurora.InstanceStatusRebooting && made(status):
 			all = append(all, aurora.InstanceRestarted(in))
 		}
 	}
@@ -41,6 +41,16 @@ func events(before, after decide.World, actions []decide.Action) []aurora.Event 
 		all = append(all, aurora.ClusterDeleted(&before.Cluster))
 	}
 	return all
+}
+
+// made says whether a cluster or an instance of this status is there: it was made,
+// and it is not on its way out.
+func made(status string) bool {
+	switch status {
+	case "", aurora.InstanceStatusCreating, aurora.InstanceStatusFailed, aurora.InstanceStatusDeleting:
+		return false
+	}
+	return true
 }
 
 // pruneInterval is how often old events are forgotten.

@@ -145,9 +145,7 @@ func (w *worker) commit(ctx context.Context, s snapshot, after decide.World, eve
 	}
 	ops = append(ops, instanceOps...)
 	ops = append(ops, w.addressOps(s, after)...)
-	for _, e := range events {
-		ops = append(ops, state.EventOp(e, time.Now()))
-	}
+	ops = append(ops, state.EventOps(events)...)
 	revision, err := w.config.Store.Commit(ctx, ops...)
 	if err != nil {
 		return err

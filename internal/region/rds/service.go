@@ -137,7 +137,8 @@ func (s *service) members() map[string][]aurora.DBInstance {
 	return members
 }
 
-// updateCluster changes a cluster's Spec or tags and waits until it is read.
+// updateCluster changes a cluster's Spec or tags, tells of it, and waits until it
+// is read.
 func (s *service) updateCluster(ctx context.Context, key string, change func(*aurora.DBCluster) error, checks ...state.Op) (aurora.DBCluster, error) {
 	table := state.DBClusters(s.store)
 	for {
@@ -145,6 +146,7 @@ func (s *service) updateCluster(ctx context.Context, key string, change func(*au
 		if err != nil {
 			return item.Value, err
 		}
+		before := item.Value
 		err = change(&item.Value)
 		if errors.Is(err, state.ErrUnchanged) {
 			return item.Value, nil
@@ -152,7 +154,8 @@ func (s *service) updateCluster(ctx context.Context, key string, change func(*au
 		if err != nil {
 			return item.Value, err
 		}
-		rev, err := s.store.Commit(ctx, append([]state.Op{table.PutOp(key, item.Value, item.Revision)}, checks...)...)
+		ops := append(state.EventOps(clusterEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
+		rev, err := s.store.Commit(ctx, append(ops, checks...)...)
 		if err == nil {
 			return item.Value, s.clusters.WaitRevision(ctx, rev)
 		}
@@ -162,8 +165,10 @@ func (s *service) updateCluster(ctx context.Context, key string, change func(*au
 	}
 }
 
+// updateInstance changes an instance's Spec or tags, tells of it, and waits until
+// it is read.
 func (s *service) updateInstance(ctx context.Context, key string, change func(*aurora.DBInstance) error) (aurora.DBInstance, error) {
-	item, err := state.DBInstances(s.store).Update(ctx, key, change)
+	item, err := state.DBInstances(s.store).UpdateTelling(ctx, key, change, instanceEvents)
 	if err != nil {
 		return item.Value, err
 	}

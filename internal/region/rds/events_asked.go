@@ -1,0 +1,24 @@
+package rds
+
+import "github.com/daybreakdb/daybreak/internal/aurora"
+
+// clusterEvents are what a user's change of a cluster tells. That it is made, fails
+// over or is gone is told when it is so, and not here.
+func clusterEvents(before, after aurora.DBCluster) []aurora.Event {
+	if before.Spec.MasterPasswordGeneration != after.Spec.MasterPasswordGeneration {
+		return []aurora.Event{aurora.CredentialsReset(&after)}
+	}
+	return nil
+}
+
+// instanceEvents are what a user's change of an instance tells.
+func instanceEvents(before, after aurora.DBInstance) []aurora.Event {
+	var all []aurora.Event
+	if before.Spec.Class != after.Spec.Class {
+		all = append(all, aurora.ClassModified(&after))
+	}
+	if before.Spec.MonitoringInterval != after.Spec.MonitoringInterval {
+		all = append(all, aurora.MonitoringModified(&after))
+	}
+	return all
+}
