@@ -41,9 +41,9 @@ func (d *decision) failOver() {
 	if !ended && !suspect && !late || !st.Initialized && !ended {
 		return
 	}
-	if st.FailedOver == "" && st.Initialized && !w.Server.Restarting {
+	if st.FailedOver == "" && st.Initialized && !(w.Server.Restarting && awaitsRestart(w)) {
 		d.do(SetFailedOver{w.ResourceID})
-		if len(heirs) > 0 {
+		if len(heirs) > 0 && !w.Server.Restarting {
 			d.do(Announce{aurora.FailoverStarted(&d.Cluster, heirs[0].Spec.Identifier, sameZone(w, heirs[0]))})
 		} else {
 			d.do(Announce{aurora.InstanceShutdown(w)})
@@ -54,6 +54,12 @@ func (d *decision) failOver() {
 		return
 	}
 	d.restart(w)
+}
+
+// awaitsRestart says whether a server is restarted for what a user wants of it,
+// rather than because a user wanted to see it crash.
+func awaitsRestart(in *aurora.DBInstance) bool {
+	return in.Generation != in.Server.ObservedGeneration || in.Spec.RestartGeneration != in.Server.RestartGeneration
 }
 
 func (d *decision) completeFailover(w *aurora.DBInstance) {

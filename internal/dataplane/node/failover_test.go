@@ -2,8 +2,10 @@ package node_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/state"
 )
 
 func TestFaultsThatUsersAskForComeTrue(t *testing.T) {
@@ -28,6 +30,10 @@ func TestFaultsThatUsersAskForComeTrue(t *testing.T) {
 	})
 	s.settled(c, w, r)
 	s.reads(w, "SELECT v FROM t", "1")
+	told, err := state.Events(s.Context(), s.store, time.Now().Add(-time.Hour))
+	if err != nil || len(told) < 2 || told[len(told)-2].EventID != "RDS-EVENT-0004" || told[len(told)-1].EventID != "RDS-EVENT-0006" {
+		t.Errorf("events: %+v, %v", told, err)
+	}
 
 	// What ships the WAL crashes: commits go on after it.
 	s.exec(w, "SELECT aurora_inject_crash('dispatcher')")
