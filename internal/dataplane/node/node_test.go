@@ -298,13 +298,10 @@ func TestWhatIsMissingIsSaidAndMended(t *testing.T) {
 	in := s.instance(w)
 	dir := s.layout.Cluster(in.Status.AvailabilityZone, c)
 	s.stopNode()
-	s.removeAll(dir)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o711); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(dir, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.eventually("a file is in the place of the directory", func() bool {
+		s.removeAll(dir) // what goes on may make it once more
+		return errors.Join(os.MkdirAll(filepath.Dir(dir), 0o711), os.WriteFile(dir, nil, 0o600)) == nil
+	})
 	s.startNode()
 	s.eventually("the report says what is wrong", func() bool {
 		in := s.instance(w)
