@@ -32,6 +32,7 @@ func TestFailoverIsAskedForOnceAndOfAReaderOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wait(t, "slow is shown as modifying", func() bool { return *r.instance(t, "slow").DBInstanceStatus == "modifying" })
 	for _, c := range []refused[api.FailoverDBClusterInput]{
 		{"an unknown cluster", func(i *api.FailoverDBClusterInput) { i.DBClusterIdentifier = str("none") }, "DBClusterNotFoundFault", "none"},
 		{"a cluster with no reader", func(i *api.FailoverDBClusterInput) { i.DBClusterIdentifier = str("alone") }, "InvalidDBClusterStateFault", "no Aurora Replica"},
