@@ -132,6 +132,8 @@ type DBClusterStatus struct {
 
 	// LogZones has the zone of each copy of the WAL.
 	LogZones []string `json:"logZones,omitempty"`
+	// LogHosts has the id of the host of each copy of the WAL.
+	LogHosts []string `json:"logHosts,omitempty"`
 
 	WriterEndpoint Address `json:"writerEndpoint,omitzero"`
 	ReaderEndpoint Address `json:"readerEndpoint,omitzero"`

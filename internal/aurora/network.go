@@ -1,5 +1,7 @@
 package aurora
 
+import "time"
+
 // SecurityGroup decides by address who may connect. Writer: the region.
 type SecurityGroup struct {
 	GroupID     string              `json:"groupId"`
@@ -30,7 +32,8 @@ type SecurityGroupRule struct {
 // Host is a machine that runs a node. Writer: the node.
 type Host struct {
 	ID          string            `json:"id"`
-	Zones       []HostZone        `json:"zones"` // the zones that it stands for
+	Zones       []HostZone        `json:"zones"`          // the zones that it stands for
+	Link        string            `json:"link,omitempty"` // host:port at which other hosts reach it; empty: it is the only one
 	CPUs        int               `json:"cpus"`
 	MemoryBytes int64             `json:"memoryBytes"`
 	PGVersion   string            `json:"pgVersion"` // the minor installed, as 15.18
@@ -40,4 +43,11 @@ type Host struct {
 // HostZone is an availability zone that a host stands for: suffix a, b or c.
 type HostZone struct {
 	Suffix string `json:"suffix"` // appended to the region's name
+}
+
+// Presence is there while a host renews it: a host without one is lost, or cut
+// off from the state. Writer: the link of that host.
+type Presence struct {
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"` // when its link began
 }

@@ -17,11 +17,13 @@ import (
 const maxSocketPath = 107
 
 // longestSocketName is the longest path that is put below RunDir.
-const longestSocketName = "pg/db-01234567890123456789012345/.s.PGSQL.5432.lock"
+const longestSocketName = "hosts/01234567/pg/db-01234567890123456789012345/.s.PGSQL.5432.lock"
 
 // Layout is the data directory of one installation.
 type Layout struct {
 	Root string // absolute
+	// via is the host whose sockets this layout names; empty: our own.
+	via string
 }
 
 // New returns the layout of the data directory root; empty means the default:
@@ -56,7 +58,7 @@ func defaultRoot() string {
 // passed through by the clusters' user ids; the rest is the installation's own.
 func (l Layout) Create() error {
 	for dir, mode := range map[string]os.FileMode{
-		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
+		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "hosts"): 0o711, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
 		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
@@ -112,11 +114,19 @@ func (l Layout) CAFile() string { return filepath.Join(l.Root, "ca.pem") }
 // long for a unix socket.
 func (l Layout) RunDir() string {
 	dir := filepath.Join(l.Root, "run")
-	if len(dir)+1+len(longestSocketName) <= maxSocketPath {
-		return dir
+	if len(dir)+1+len(longestSocketName) > maxSocketPath {
+		dir = filepath.Join(os.TempDir(), fmt.Sprintf("daybreak-%d-%s", os.Geteuid(), l.ID()))
 	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("daybreak-%d-%s", os.Geteuid(), l.ID()))
+	if l.via != "" {
+		dir = filepath.Join(dir, "hosts", l.via)
+	}
+	return dir
 }
+
+// Via names the sockets at which the link process answers for another host: what
+// is at LogSocket, InstanceSocketDir, … there is at the same names below the
+// RunDir of Via(host) here. Only sockets have a place there.
+func (l Layout) Via(host string) Layout { return Layout{Root: l.Root, via: host} }
 
 // EtcdSocket is where etcd answers clients.
 func (l Layout) EtcdSocket() string { return filepath.Join(l.RunDir(), "etcd.sock") }

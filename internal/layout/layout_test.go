@@ -13,7 +13,7 @@ func TestSocketsFitWhereverTheDataDirectoryIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, socket := range []string{l.EtcdSocket() + ".peer", filepath.Join(l.InstanceSocketDir("db-01234567890123456789012345"), ".s.PGSQL.5432")} {
+		for _, socket := range []string{l.EtcdSocket() + ".peer", filepath.Join(l.Via("01234567").InstanceSocketDir("db-01234567890123456789012345"), ".s.PGSQL.5432"), filepath.Join(l.InstanceSocketDir("db-01234567890123456789012345"), ".s.PGSQL.5432")} {
 			if len(socket) > maxSocketPath {
 				t.Errorf("%s: %d bytes, more than %d", socket, len(socket), maxSocketPath)
 			}

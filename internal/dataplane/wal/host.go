@@ -23,6 +23,8 @@ type Cluster struct {
 	ID string `json:"id"`
 	// Zones has the zone of each copy.
 	Zones []string `json:"zones"`
+	// Hosts has the host of each copy; none: all are on the host that is asked.
+	Hosts []string `json:"hosts,omitempty"`
 	// SystemIdentifier is PostgreSQL's; empty before initdb.
 	SystemIdentifier string `json:"systemIdentifier"`
 	// Password is that of the replication role: readers say it to the feed.
@@ -32,6 +34,8 @@ type Cluster struct {
 // HostConfig of the logs of one host.
 type HostConfig struct {
 	Layout layout.Layout
+	// HostID is this host's id among Cluster.Hosts.
+	HostID string
 	// JournalPerCopy syncs every copy for itself, as if each had its own disk.
 	JournalPerCopy bool
 }
