@@ -188,8 +188,9 @@ type VolumeReport struct {
 	Removed string `json:"removed,omitempty"`
 	// Base is the newest base copy; the log has all WAL since it was begun.
 	Base BaseCopy `json:"base,omitzero"`
-	// LogRemoved says that the log and the base copy of a deleted cluster are gone.
-	LogRemoved bool `json:"logRemoved,omitempty"`
+	// LogRemoved has the hosts that have nothing left of the log and the base copy
+	// of a deleted cluster.
+	LogRemoved []string `json:"logRemoved,omitempty"`
 	// Log is how the log is, for people; the data path does not depend on it.
 	Log LogReport `json:"log,omitzero"`
 }

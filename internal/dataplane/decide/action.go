@@ -117,11 +117,15 @@ func (a AnswerFailover) String() string {
 }
 func (a AnswerFailover) apply(w *World) { w.Cluster.Status.FailoverGeneration = a.Generation }
 
-// SetLogZones chooses where the copies of the WAL are, once.
-type SetLogZones struct{ Zones []string }
+// SetLogPlaces chooses where each copy of the WAL is, once.
+type SetLogPlaces struct{ Zones, Hosts []string }
 
-func (a SetLogZones) String() string { return fmt.Sprintf("copies of the log in %v", a.Zones) }
-func (a SetLogZones) apply(w *World) { w.Cluster.Status.LogZones = a.Zones }
+func (a SetLogPlaces) String() string {
+	return fmt.Sprintf("copies of the log in %v, on hosts %v", a.Zones, a.Hosts)
+}
+func (a SetLogPlaces) apply(w *World) {
+	w.Cluster.Status.LogZones, w.Cluster.Status.LogHosts = a.Zones, a.Hosts
+}
 
 // Announce tells users what happened.
 type Announce struct{ Event aurora.Event }

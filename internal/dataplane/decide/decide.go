@@ -86,7 +86,7 @@ func (d *decision) removeInstances() {
 		if !d.deleting(&in) {
 			continue
 		}
-		if in.Status.Task.Role == aurora.RoleNone || in.Server.Phase == aurora.PhaseRemoved && in.Status.Task.Role == aurora.RoleRemoved {
+		if in.Status.Task.Role == aurora.RoleNone || !d.known(in.Status.Host) || in.Server.Phase == aurora.PhaseRemoved && in.Status.Task.Role == aurora.RoleRemoved {
 			if d.Cluster.Status.Writer == in.ResourceID {
 				d.do(SetWriter{Term: d.Cluster.Status.Term})
 			}
@@ -106,10 +106,18 @@ func (d *decision) removeCluster() {
 		removal.Remove = true
 		d.do(SetRetained{&removal})
 	}
-	gone := len(d.Cluster.Status.LogZones) == 0 || d.Cluster.Volume.LogRemoved
+	gone := !slices.ContainsFunc(d.Cluster.Status.LogHosts, func(host string) bool {
+		return d.known(host) && !slices.Contains(d.Cluster.Volume.LogRemoved, host)
+	})
 	if gone && len(d.Instances) == 0 && (kept == nil || d.Cluster.Volume.Removed == kept.Instance) {
 		d.do(RemoveCluster{})
 	}
+}
+
+// known says whether the host belongs to the installation: nothing is expected of
+// one that was taken out of it.
+func (d *decision) known(host string) bool {
+	return slices.ContainsFunc(d.Hosts, func(h aurora.Host) bool { return h.ID == host })
 }
 
 // deleting says whether the instance is on its way out.

@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -56,6 +57,7 @@ func invariant7Deterministic(t *rapid.T, s *sim, before decide.World, actions []
 	shuffled := before
 	shuffled.Instances = slices.Clone(before.Instances)
 	slices.Reverse(shuffled.Instances)
+	shuffled.Lost = maps.Clone(before.Lost)
 	shuffled.Hosts = slices.Clone(before.Hosts)
 	slices.Reverse(shuffled.Hosts)
 	if again := decide.Decide(shuffled, s.now); !reflect.DeepEqual(again, actions) {
@@ -106,8 +108,14 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 			"server fails": func(t *rapid.T) {
 				s.w.Instances[pick(t)].Server.Phase = aurora.PhaseFailed
 			},
-			"server hangs": func(t *rapid.T) { s.suspect(pick(t)) },
-			"disk is lost": func(t *rapid.T) { s.loseDisk(pick(t)) },
+			"host is lost": func(t *rapid.T) {
+				host := s.w.Hosts[rapid.IntRange(0, 2).Draw(t, "host")].ID
+				s.loseHost(host, rapid.Bool().Draw(t, "heard"))
+			},
+			"host returns":      func(*rapid.T) { s.w.Lost, s.w.Silent = map[string]time.Time{}, false },
+			"log has no quorum": func(t *rapid.T) { s.stall(pick(t), true) },
+			"server hangs":      func(t *rapid.T) { s.suspect(pick(t)) },
+			"disk is lost":      func(t *rapid.T) { s.loseDisk(pick(t)) },
 			"failover": func(t *rapid.T) {
 				s.w.Cluster.Spec.Failover = aurora.FailoverRequest{Generation: s.w.Cluster.Spec.Failover.Generation + 1}
 				s.w.Cluster.Generation++

@@ -11,10 +11,14 @@ import (
 // could take over in its place.
 const takeoverPatience = 10 * time.Second
 
+// movePatience is how long a writer's host may be lost before the writer, when
+// there is no reader to take over, is built again on another one.
+const movePatience = 5 * time.Second
+
 // Waits says whether a decision depends on how much time has passed.
 func Waits(w World) bool {
 	st := w.Cluster.Status
-	return st.Handover != nil || st.Writer != "" && !w.writerRuns()
+	return st.Handover != nil || st.Writer != "" && !w.writerRuns() || len(w.Lost) > 0
 }
 
 // failOver gives the cluster a writer again when the present one has ended, does
@@ -28,18 +32,25 @@ func (d *decision) failOver() {
 	if w == nil || w.Status.Task.Role != aurora.RoleWriter {
 		return
 	}
-	if d.writerRuns() && w.Server.Suspect == "" {
+	cutOff := d.cutOff(w)
+	if d.writerRuns() && w.Server.Suspect == "" && !cutOff {
 		if st.FailedOver != "" {
 			d.completeFailover(w)
 		}
 		return
 	}
-	heirs := d.heirs(w)
+	heirs, away := d.heirs(w), d.away(w)
+	if cutOff {
+		heirs = slices.DeleteFunc(heirs, func(in *aurora.DBInstance) bool { return in.Status.Host == w.Status.Host })
+	}
 	ended := w.Server.EndedTerm >= st.Term
 	suspect := w.Server.Suspect != "" && w.Server.Term == st.Term
 	late := d.now.Sub(st.TermSince) >= takeoverPatience && len(heirs) > 0 && !d.writerRuns()
-	if !ended && !suspect && !late || !st.Initialized && !ended {
+	if !ended && !suspect && !late && !away && !cutOff || !st.Initialized && !ended {
 		return
+	}
+	if away && len(heirs) == 0 && !d.canMove(w) {
+		return // its host may come back, and has the newest data
 	}
 	if st.FailedOver == "" && st.Initialized && !(w.Server.Restarting && awaitsRestart(w)) {
 		d.do(SetFailedOver{w.ResourceID})
@@ -87,16 +98,41 @@ func (d *decision) promote(heir *aurora.DBInstance, reach uint64) {
 func (d *decision) restart(w *aurora.DBInstance) {
 	task := w.Status.Task
 	task.Role, task.Term = aurora.RoleWriter, d.nextTerm()
-	if base := d.Cluster.Volume.Base; w.Server.Lost && d.Cluster.Status.Initialized && base.Zone != "" {
+	if base := d.Cluster.Volume.Base; (w.Server.Lost || d.away(w)) && d.Cluster.Status.Initialized && base.Zone != "" {
 		task.Build, task.Adopt = aurora.BuildLog, aurora.RetainedData{}
 		task.Timeline = d.Cluster.Status.Timeline + 1
 		d.do(SetTimeline{task.Timeline})
-		if w.Status.AvailabilityZone != base.Zone {
+		if w.Status.AvailabilityZone != base.Zone || w.Status.Host != base.Host {
 			d.do(Place{w.ResourceID, base.Zone, base.Host})
 		}
 	}
 	d.do(SetWriter{w.ResourceID, task.Term, d.now})
 	d.do(SetTask{w.ResourceID, task})
+}
+
+// cutOff says whether the writer's log has no quorum while another host's would.
+func (d *decision) cutOff(w *aurora.DBInstance) bool {
+	st := d.Cluster.Status
+	if !w.Server.Stalled || w.Server.Term != st.Term {
+		return false
+	}
+	reachable := 0
+	for _, host := range st.LogHosts {
+		if _, lost := d.Lost[host]; !lost && host != w.Status.Host {
+			reachable++
+		}
+	}
+	return reachable > len(st.LogHosts)/2 && slices.ContainsFunc(d.heirs(w), func(in *aurora.DBInstance) bool {
+		return in.Status.Host != w.Status.Host
+	})
+}
+
+// canMove says whether a writer whose host is lost can be built again where the
+// base copy is, and has been waited for.
+func (d *decision) canMove(w *aurora.DBInstance) bool {
+	since, lost := d.Lost[w.Status.Host]
+	_, baseLost := d.Lost[d.Cluster.Volume.Base.Host]
+	return lost && !baseLost && d.Cluster.Volume.Base.Zone != "" && d.now.Sub(since) >= movePatience
 }
 
 // nextTerm is higher than any that was heard of, also when the state store has
@@ -109,7 +145,8 @@ func (d *decision) nextTerm() int64 {
 	return term + 1
 }
 
-// layOutLog chooses the zones of the log's copies, as evenly as there are zones.
+// layOutLog chooses where the log's copies are, as evenly as there are zones, and
+// hosts in them.
 func (d *decision) layOutLog() {
 	zones := d.zones()
 	if len(d.Cluster.Status.LogZones) > 0 || len(zones) == 0 {
@@ -119,11 +156,26 @@ func (d *decision) layOutLog() {
 	if n == 0 {
 		n = defaultLogCopies
 	}
-	copies := make([]string, n)
-	for i := range copies {
-		copies[i] = zones[i*min(n, len(zones))/n]
+	places := SetLogPlaces{Zones: make([]string, n), Hosts: make([]string, n)}
+	turn := map[string]int{}
+	for i := range n {
+		zone := zones[i*min(n, len(zones))/n]
+		hosts := d.hostsOf(zone)
+		places.Zones[i], places.Hosts[i] = zone, hosts[turn[zone]%len(hosts)]
+		turn[zone]++
 	}
-	d.do(SetLogZones{copies})
+	d.do(places)
+}
+
+// hostsOf are those that stand for a zone.
+func (d *decision) hostsOf(zone string) []string {
+	var hosts []string
+	for _, s := range d.sites() {
+		if s.zone == zone {
+			hosts = append(hosts, s.host)
+		}
+	}
+	return hosts
 }
 
 const defaultLogCopies = 6

@@ -26,7 +26,7 @@ func (d *decision) place() {
 }
 
 func (d *decision) siteFor(in *aurora.DBInstance) (site, bool) {
-	sites := d.sites()
+	sites := slices.DeleteFunc(d.sites(), func(s site) bool { _, lost := d.Lost[s.host]; return lost })
 	if zone := in.Spec.AvailabilityZone; zone != "" {
 		sites = slices.DeleteFunc(sites, func(s site) bool { return s.zone != zone })
 	} else if own := slices.DeleteFunc(slices.Clone(sites), func(s site) bool {

@@ -2,6 +2,7 @@ package decide_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -28,14 +29,19 @@ type sim struct {
 	opened, begun int64
 	// writers remembers who was the writer in each term.
 	writers map[int64]string
+	// at is the host on which each instance has its data directory.
+	at map[string]string
 }
 
 func newSim() *sim {
-	s := &sim{now: time.Unix(1e9, 0), lsn: map[string]uint64{}, writers: map[int64]string{}}
+	s := &sim{now: time.Unix(1e9, 0), lsn: map[string]uint64{}, writers: map[int64]string{}, at: map[string]string{}}
 	s.w.Cluster.Meta = aurora.Meta{ResourceID: "cluster-1", Account: "1", Region: "us-west-2", Generation: 1, CreateTime: s.now}
 	s.w.Cluster.Spec.MasterPasswordGeneration = 1
 	s.w.Cluster.Spec.AvailabilityZones = []string{"us-west-2a", "us-west-2b", "us-west-2c"}
-	s.w.Hosts = []aurora.Host{{ID: "h", Zones: []aurora.HostZone{{Suffix: "a"}, {Suffix: "b"}, {Suffix: "c"}}}}
+	s.w.Lost = map[string]time.Time{}
+	for _, zone := range []string{"a", "b", "c"} {
+		s.w.Hosts = append(s.w.Hosts, aurora.Host{ID: "h" + zone, Zones: []aurora.HostZone{{Suffix: zone}}})
+	}
 	return s
 }
 
@@ -100,6 +106,13 @@ func (s *sim) freeAddress(skip int) aurora.Address {
 func (s *sim) execute(t *rapid.T, i int) {
 	in := &s.w.Instances[i]
 	task, id := in.Status.Task, in.ResourceID
+	if s.lost(in.Status.Host) {
+		return
+	}
+	if at := s.at[id]; at != in.Status.Host { // what is left of it elsewhere is thrown away there
+		delete(s.lsn, id)
+		s.at[id] = in.Status.Host
+	}
 	fresh := in.Server.Phase != aurora.PhaseRunning
 	switch task.Role {
 	case aurora.RoleNone:
@@ -115,7 +128,7 @@ func (s *sim) execute(t *rapid.T, i int) {
 		return
 	case aurora.RoleReader:
 		up, ok := s.lsn[task.Upstream]
-		if _, own := s.lsn[id]; !own && (!ok || up == 0) {
+		if _, own := s.lsn[id]; !own && (!ok || up == 0 || s.lost(s.at[task.Upstream])) {
 			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "upstream is away"
 			return
 		}
@@ -171,7 +184,10 @@ func (s *sim) leads(t *rapid.T, in *aurora.DBInstance) bool {
 		}
 		s.log = 1
 		s.lsn[id] = s.log
-		s.w.Cluster.Volume.Base = aurora.BaseCopy{Zone: "us-west-2b", Host: "h", LSN: 1}
+		s.w.Cluster.Volume.Base = aurora.BaseCopy{Zone: "us-west-2b", Host: "hb", LSN: 1}
+		if in.Status.Host == "hb" {
+			s.w.Cluster.Volume.Base.Zone, s.w.Cluster.Volume.Base.Host = "us-west-2c", "hc"
+		}
 	case !has && task.Build == aurora.BuildLog:
 		s.lsn[id] = s.log
 	case !has:
@@ -183,7 +199,7 @@ func (s *sim) leads(t *rapid.T, in *aurora.DBInstance) bool {
 		t.Fatalf("%s leads with %d, clients were told %d", id, s.lsn[id], s.acked)
 	}
 	s.begun, s.log = task.Term, s.lsn[id]
-	in.Server.Lost, in.Server.Restarting, in.Server.Suspect = false, false, ""
+	in.Server.Lost, in.Server.Restarting, in.Server.Suspect, in.Server.Stalled = false, false, "", false
 	return true
 }
 
@@ -205,7 +221,12 @@ func (s *sim) executeVolume() {
 		c.Volume.Removed = kept.Instance
 	}
 	if c.DeleteRequested && len(s.w.Instances) == 0 {
-		c.Volume.LogRemoved = true
+		c.Volume.LogRemoved = nil
+		for _, h := range s.w.Hosts {
+			if !s.lost(h.ID) {
+				c.Volume.LogRemoved = append(c.Volume.LogRemoved, h.ID)
+			}
+		}
 	}
 }
 
@@ -217,6 +238,9 @@ func (s *sim) write(i int) {
 		return
 	}
 	s.lsn[in.ResourceID]++
+	if s.lost(s.at[in.ResourceID]) && s.w.Silent {
+		return // it reaches no quorum
+	}
 	if in.Server.Term == s.opened && in.Server.Term == s.begun {
 		s.log = s.lsn[in.ResourceID]
 		s.acked = s.log
@@ -236,6 +260,22 @@ func (s *sim) crash(i int) {
 	}
 }
 
+// loseHost takes a host away: from everybody, or, if the writer is still heard,
+// from the state store only.
+func (s *sim) loseHost(id string, heard bool) {
+	s.w.Lost = map[string]time.Time{id: s.now}
+	s.w.Silent = !heard
+}
+
+func (s *sim) lost(host string) bool { _, lost := s.w.Lost[host]; return lost }
+
+// stall has the node see that the writer's log has no quorum.
+func (s *sim) stall(i int, stalled bool) {
+	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning && in.Server.Role == aurora.RoleWriter {
+		in.Server.Stalled = stalled
+	}
+}
+
 // suspect has the node doubt a writer that runs on.
 func (s *sim) suspect(i int) {
 	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning && in.Server.Role == aurora.RoleWriter {
@@ -252,6 +292,7 @@ func (s *sim) loseDisk(i int) {
 // settle executes everything perfectly until nothing changes.
 func (s *sim) settle(t *rapid.T) {
 	const rounds = 60
+	s.w.Lost, s.w.Silent = map[string]time.Time{}, false
 	for range rounds {
 		quiet := len(s.decide(t)) == 0
 		before := slices.Clone(s.w.Instances)
@@ -260,7 +301,7 @@ func (s *sim) settle(t *rapid.T) {
 			s.execute(t, i)
 		}
 		s.executeVolume()
-		if s.w.Removed || quiet && slices.EqualFunc(before, s.w.Instances, sameReport) && volume == s.w.Cluster.Volume && s.w.Cluster.Status.Handover == nil {
+		if s.w.Removed || quiet && slices.EqualFunc(before, s.w.Instances, sameReport) && reflect.DeepEqual(volume, s.w.Cluster.Volume) && s.w.Cluster.Status.Handover == nil {
 			return
 		}
 		s.now = s.now.Add(3 * time.Second)

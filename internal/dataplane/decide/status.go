@@ -11,7 +11,7 @@ func (d *decision) showInstances() {
 	for i := range d.Instances {
 		in := &d.Instances[i]
 		show := SetInstanceStatus{in.ResourceID, d.instanceStatus(in), d.instanceReason(in), in.Status.ObservedGeneration}
-		if show.Status == aurora.InstanceStatusAvailable && fulfils(in) {
+		if show.Status == aurora.InstanceStatusAvailable && d.fulfils(in) {
 			show.ObservedGeneration = in.Generation
 		}
 		st := in.Status
@@ -27,7 +27,7 @@ func (d *decision) instanceStatus(in *aurora.DBInstance) string {
 	switch {
 	case d.deleting(in):
 		return aurora.InstanceStatusDeleting
-	case !created && !(fulfils(in) && in.Status.Endpoint.Host != ""):
+	case !created && !(d.fulfils(in) && in.Status.Endpoint.Host != ""):
 		if old == aurora.InstanceStatusFailed || d.cannotBeBuilt(in) {
 			return aurora.InstanceStatusFailed
 		}
@@ -36,7 +36,7 @@ func (d *decision) instanceStatus(in *aurora.DBInstance) string {
 		return aurora.InstanceStatusRebooting
 	case in.Generation != in.Server.ObservedGeneration:
 		return aurora.InstanceStatusModifying
-	case fulfils(in):
+	case d.fulfils(in):
 		return aurora.InstanceStatusAvailable
 	}
 	return old
@@ -70,6 +70,8 @@ func (d *decision) instanceReason(in *aurora.DBInstance) string {
 		return "no host to run it on: is the process daybreak node running?"
 	case in.DeleteRequested && in.Status.Task.Role == aurora.RoleWriter && !d.Cluster.DeleteRequested:
 		return "the writer goes when a reader is ready to take over"
+	case d.away(in):
+		return "its host " + in.Status.Host + " does not answer"
 	case in.Server.Phase == aurora.PhaseFailed || in.Server.Phase == aurora.PhaseRunning:
 		return in.Server.Message
 	}
@@ -132,7 +134,7 @@ func (d *decision) passwordApplied() bool {
 func (d *decision) settingsApplied() bool {
 	for i := range d.Instances {
 		in := &d.Instances[i]
-		if !d.deleting(in) && d.hasServer(in) && serves(in) && in.Server.ClusterGeneration != d.Cluster.Generation {
+		if !d.deleting(in) && d.hasServer(in) && d.serves(in) && in.Server.ClusterGeneration != d.Cluster.Generation {
 			return false
 		}
 	}

@@ -69,13 +69,13 @@ func (d *decision) giveTurns() {
 	busy := false
 	for i := range d.Instances {
 		in := &d.Instances[i]
-		busy = busy || d.hasServer(in) && in.Status.Task.Generation > in.Server.ObservedGeneration && interruptible(in)
+		busy = busy || d.hasServer(in) && in.Status.Task.Generation > in.Server.ObservedGeneration && d.interruptible(in)
 	}
 	turn := func(in *aurora.DBInstance) {
-		if !d.hasServer(in) || in.Status.Task.Generation == in.Generation || busy && interruptible(in) {
+		if !d.hasServer(in) || in.Status.Task.Generation == in.Generation || busy && d.interruptible(in) {
 			return
 		}
-		busy = busy || interruptible(in)
+		busy = busy || d.interruptible(in)
 		task := in.Status.Task
 		task.Generation = in.Generation
 		d.do(SetTask{in.ResourceID, task})
@@ -97,7 +97,10 @@ func (d *decision) hasServer(in *aurora.DBInstance) bool {
 }
 
 // interruptible says whether the server serves, or is just being restarted.
-func interruptible(in *aurora.DBInstance) bool {
+func (d *decision) interruptible(in *aurora.DBInstance) bool {
+	if d.away(in) {
+		return false
+	}
 	switch in.Server.Phase {
 	case aurora.PhaseRunning, aurora.PhaseStarting, aurora.PhaseStopping:
 		return true

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 )
@@ -20,6 +21,12 @@ type World struct {
 	Cluster   aurora.DBCluster
 	Instances []aurora.DBInstance
 	Hosts     []aurora.Host
+	// Lost has the hosts that have not been heard of since a time: they are down,
+	// or cut off from the state store.
+	Lost map[string]time.Time
+	// Silent says that the copies of the log elsewhere get nothing from the writer.
+	// A writer that is heard is cut off from the state store only, and goes on.
+	Silent bool
 	// Addresses that the cluster's endpoints have: IP address, or host:port of a
 	// published one, to owner.
 	Addresses map[string]string
@@ -114,13 +121,21 @@ func (w *World) writer() *aurora.DBInstance { return w.instance(w.Cluster.Status
 // writerRuns says whether the writer serves in the cluster's term.
 func (w *World) writerRuns() bool {
 	in := w.writer()
-	return in != nil && serves(in) && in.Server.Role == aurora.RoleWriter && in.Server.Term == w.Cluster.Status.Term
+	return in != nil && w.serves(in) && in.Server.Role == aurora.RoleWriter && in.Server.Term == w.Cluster.Status.Term
 }
 
 // serves says whether the instance's server accepts connections.
-func serves(in *aurora.DBInstance) bool { return in.Server.Phase == aurora.PhaseRunning }
+func (w *World) serves(in *aurora.DBInstance) bool {
+	return in.Server.Phase == aurora.PhaseRunning && !w.away(in)
+}
+
+// away says whether the instance went with its host.
+func (w *World) away(in *aurora.DBInstance) bool {
+	_, lost := w.Lost[in.Status.Host]
+	return lost && (in.ResourceID != w.Cluster.Status.Writer || w.Silent)
+}
 
 // fulfils says whether the instance's server is what its task wants.
-func fulfils(in *aurora.DBInstance) bool {
-	return serves(in) && in.Server.Role == in.Status.Task.Role && in.Server.Term == in.Status.Task.Term
+func (w *World) fulfils(in *aurora.DBInstance) bool {
+	return w.serves(in) && in.Server.Role == in.Status.Task.Role && in.Server.Term == in.Status.Task.Term
 }

@@ -74,14 +74,21 @@ func (d *decision) handOver() {
 	}
 	switch {
 	case h != nil && !d.anyStays(w):
-		d.do(SetHandover{nil}) // nobody left to hand over to: retain goes on
+		d.do(SetHandover{nil}) // nobody left to hand over to
+		if !w.DeleteRequested && w.Status.Task.Role == aurora.RoleStopped {
+			d.restart(w)
+		}
 	case w.Status.Task.Role == aurora.RoleWriter:
 		due := h == nil || !d.now.Before(h.Since)
-		if w.DeleteRequested && due && slices.ContainsFunc(d.heirs(w), fulfils) {
+		if w.DeleteRequested && due && slices.ContainsFunc(d.heirs(w), d.fulfils) {
 			d.beginHandover(w, "")
+		} else if h != nil && due {
+			d.do(SetHandover{nil}) // the pause is over
 		} else if d.Cluster.Spec.Failover.Generation != d.Cluster.Status.FailoverGeneration {
 			d.answerFailover(w)
 		}
+	case h != nil && h.StopLSN == 0 && d.away(w):
+		d.handBack(w)
 	case h == nil || h.StopLSN == 0 && !stopped(w):
 	case h.StopLSN == 0 && w.Server.StopLSN == 0: // it crashed while it stopped
 		d.handBack(w)
@@ -104,7 +111,7 @@ func (d *decision) answerFailover(w *aurora.DBInstance) {
 		return // the failover that goes on comes first
 	}
 	i := slices.IndexFunc(heirs, func(in *aurora.DBInstance) bool {
-		return fulfils(in) && (request.Target == "" || request.Target == in.ResourceID)
+		return d.fulfils(in) && (request.Target == "" || request.Target == in.ResourceID)
 	})
 	d.do(AnswerFailover{request.Generation})
 	if i < 0 {
@@ -145,7 +152,7 @@ func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
 	var heirs []*aurora.DBInstance
 	for i := range d.Instances {
 		in := &d.Instances[i]
-		if in.ResourceID != w.ResourceID && !in.DeleteRequested && in.Status.Task.Role == aurora.RoleReader && serves(in) {
+		if in.ResourceID != w.ResourceID && !in.DeleteRequested && in.Status.Task.Role == aurora.RoleReader && d.serves(in) {
 			heirs = append(heirs, in)
 		}
 	}
@@ -166,6 +173,8 @@ func (d *decision) retain() {
 	switch {
 	case w.Status.Task.Role == aurora.RoleWriter && !d.anyStays(w):
 		d.stop(w)
+	case stopped(w) && d.anyStays(w):
+		d.restart(w) // an instance has come meanwhile: it takes over when it has the data
 	case stopped(w):
 		d.do(SetRetained{&aurora.RetainedData{
 			Instance: w.ResourceID, Zone: w.Status.AvailabilityZone, Host: w.Status.Host}})
