@@ -21,6 +21,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/dataplane/controller"
 	"github.com/daybreakdb/daybreak/internal/dataplane/endpoint"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/platform/api"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
@@ -61,8 +62,10 @@ func runControl(ctx context.Context, in installation) error {
 	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
 	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry, notice) })
 	group.Go(func() error { return engine.Run(ctx) })
+	logs := wal.NewClient(in.LogSocket())
 	group.Go(func() error {
 		return controller.Run(ctx, controller.Config{
+			Heard: func(ctx context.Context, cluster string) (time.Duration, bool) { return heard(ctx, logs, cluster) },
 			Store: in.store, Keyring: in.keyring, EndpointNet: network, EndpointBind: in.config.EndpointBind,
 			DefaultPort: port, FirstOSUser: firstOSUser(in), Metrics: registry,
 		})
@@ -76,6 +79,18 @@ func runControl(ctx context.Context, in installation) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// heard says how long ago something came to this host's copies of a cluster's log.
+func heard(ctx context.Context, logs *wal.Client, cluster string) (time.Duration, bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	ago, err := logs.Heard(ctx)
+	if err != nil {
+		return 0, false
+	}
+	age, ok := ago[cluster]
+	return age, ok
 }
 
 // firstOSUser is 0 for an ordinary user, who can start servers as nobody else.

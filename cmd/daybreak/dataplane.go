@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"path/filepath"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/endpoint"
@@ -16,7 +18,8 @@ import (
 func runNode(ctx context.Context, in installation) error {
 	registry := newRegistry(launch.Node)
 	go exposeMetrics(ctx, in, launch.Node, registry)
-	return node.Run(ctx, node.Config{Store: in.store, Layout: in.Layout, Keyring: in.keyring, Metrics: registry})
+	return node.Run(ctx, node.Config{Store: in.store, Layout: in.Layout, Keyring: in.keyring, Metrics: registry,
+		HostID: in.hostID(), Link: in.config.LinkAddr, Zones: in.config.Zones})
 }
 
 func runEndpoint(ctx context.Context, in installation) error {
@@ -35,8 +38,12 @@ func runEndpoint(ctx context.Context, in installation) error {
 	go exposeMetrics(ctx, in, launch.Endpoint, registry)
 	return endpoint.Run(ctx, endpoint.Config{
 		Store: in.store, PKI: ca, Logger: in.logger, Registry: registry, LoopbackAs: loopbackAs, Verifier: in.verifier,
+		HostID: in.hostID(), Layout: in.Layout, Publish: in.config.EndpointBind,
 	})
 }
+
+// hostID is this host's among those of the installation.
+func (in installation) hostID() string { return cmp.Or(in.config.HostID, in.ID()) }
 
 // verifier asks a server what it compares a role's password with.
 func (in installation) verifier(ctx context.Context, c aurora.DBCluster, b endpoint.Backend, role string) (string, error) {
@@ -44,7 +51,7 @@ func (in installation) verifier(ctx context.Context, c aurora.DBCluster, b endpo
 	if err != nil {
 		return "", err
 	}
-	s := postgres.Server{SocketDir: in.InstanceSocketDir(b.Instance)}
+	s := postgres.Server{SocketDir: filepath.Dir(b.Socket)}
 	if err := s.DerivePasswords(secret); err != nil {
 		return "", err
 	}

@@ -147,6 +147,16 @@ type ServerReport struct {
 	Message string `json:"message,omitempty"`
 }
 
+// Sight is what was last seen of an instance's WAL, for those on other hosts who
+// tell of it. Writer: the node of the instance's host.
+type Sight struct {
+	At         time.Time     `json:"at"`
+	DurableLSN uint64        `json:"durableLsn,omitempty"` // written and synced
+	ReplayLSN  uint64        `json:"replayLsn,omitempty"`  // a reader's
+	Lag        time.Duration `json:"lagNs,omitempty"`
+	CPU        float64       `json:"cpu,omitempty"` // percent
+}
+
 // ServerPhase is the life of a server as the node sees it.
 type ServerPhase string
 

@@ -58,7 +58,7 @@ func defaultRoot() string {
 // passed through by the clusters' user ids; the rest is the installation's own.
 func (l Layout) Create() error {
 	for dir, mode := range map[string]os.FileMode{
-		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "hosts"): 0o711, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
+		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "hosts"): 0o711, l.Stalls(): 0o700, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
 		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
@@ -136,6 +136,10 @@ func (l Layout) Lock(process string) string { return filepath.Join(l.RunDir(), p
 
 // Pulse is the socket at which the process of this name shows that it works.
 func (l Layout) Pulse(process string) string { return filepath.Join(l.RunDir(), process+".pulse") }
+
+// Stalls has an empty file for each DB instance of this host whose commits wait
+// for the quorum of the log: nobody may read from it.
+func (l Layout) Stalls() string { return filepath.Join(l.RunDir(), "stalls") }
 
 // Log is the log file of the process of this name.
 func (l Layout) Log(process string) string { return filepath.Join(l.Logs(), process+".log") }

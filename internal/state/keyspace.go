@@ -17,6 +17,7 @@ import (
 //	/daybreak/v1/security-groups/<group id>        aurora.SecurityGroup
 //	/daybreak/v1/hosts/<host id>                   aurora.Host
 //	/daybreak/v1/presence/<host id>                aurora.Presence, on a lease
+//	/daybreak/v1/sights/<resource id>              aurora.Sight, where there are several hosts
 //	/daybreak/v1/events/<time>-<random>            aurora.Event
 //	/daybreak/v1/names/<kind>/<account>/<region>/<name>   resource id: a name that is taken
 //	/daybreak/v1/addresses/<ip>                    resource id and kind of the endpoint that has it
@@ -43,6 +44,9 @@ func SecurityGroups(s *Store) Table[aurora.SecurityGroup] {
 
 // Hosts is keyed by host id.
 func Hosts(s *Store) Table[aurora.Host] { return NewTable[aurora.Host](s, "hosts") }
+
+// Sights is keyed by DbiResourceId.
+func Sights(s *Store) Table[aurora.Sight] { return NewTable[aurora.Sight](s, "sights") }
 
 // Presence is keyed by host id.
 func Presence(s *Store) Table[aurora.Presence] { return NewTable[aurora.Presence](s, "presence") }

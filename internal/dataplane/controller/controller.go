@@ -1,7 +1,8 @@
 // Package controller brings every DB cluster to what its Spec asks for: it
 // watches the nouns, lets package decide say what to do, and stores the outcome
 // in one transaction per decision. Nodes and endpoints follow what is stored. It
-// must not touch a process or a data directory. One controller acts at a time.
+// must not touch a process or a data directory. Several may run, on several hosts:
+// what a decision was made from is checked when it is stored.
 package controller
 
 import (
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -29,6 +31,9 @@ type Config struct {
 	// FirstOSUser is the first user id given to a cluster; 0: all servers run as
 	// the user that Daybreak runs as, who is not root.
 	FirstOSUser int
+	// Heard says how long ago WAL of a cluster last came to a copy of its log on
+	// this host, if there is one; nil: nothing is heard.
+	Heard func(ctx context.Context, cluster string) (time.Duration, bool)
 
 	Metrics prometheus.Registerer // nil: no metrics
 }
@@ -48,6 +53,7 @@ func Run(ctx context.Context, c Config) error {
 		config: c, mirrors: m, metrics: newMetrics(c.Metrics),
 		offers:  &offers{config: c, mirrors: m, held: map[string]bool{}},
 		workers: map[string]*worker{},
+		hosts:   newWatch(time.Now()),
 	}
 	defer r.running.Wait()
 	r.running.Go(func() { r.pruneEvents(ctx) })
@@ -67,6 +73,7 @@ type controller struct {
 	mirrors *mirrors
 	metrics *metrics
 	offers  *offers
+	hosts   *watch
 	workers map[string]*worker // by cluster; only dispatch uses it
 	running sync.WaitGroup
 }
@@ -83,10 +90,7 @@ func (r *controller) dispatch(ctx context.Context) {
 		f.revision, f.count = max(f.revision, item.Revision), f.count+1
 		news[id] = f
 	}
-	var hosts int64
-	for _, item := range r.mirrors.hosts.All() {
-		hosts = max(hosts, item.Revision)
-	}
+	hosts := r.hosts.see(r.mirrors, time.Now())
 	for id, f := range news {
 		f.hosts = hosts
 		w := r.workers[id]
@@ -109,8 +113,9 @@ func (r *controller) dispatch(ctx context.Context) {
 
 // fingerprint changes with everything that a cluster's decisions depend on.
 type fingerprint struct {
-	revision, hosts int64
-	count           int
+	revision int64
+	hosts    string
+	count    int
 }
 
 func (r *controller) start(ctx context.Context, id string) *worker {
@@ -129,6 +134,7 @@ type mirrors struct {
 	clusters  *state.Mirror[aurora.DBCluster]
 	instances *state.Mirror[aurora.DBInstance]
 	hosts     *state.Mirror[aurora.Host]
+	presence  *state.Mirror[aurora.Presence]
 	addresses *state.Mirror[string]
 }
 
@@ -144,13 +150,16 @@ func newMirrors(ctx context.Context, s *state.Store) (*mirrors, error) {
 	if m.hosts, err = state.NewMirror(ctx, state.Hosts(s)); err != nil {
 		return nil, err
 	}
+	if m.presence, err = state.NewMirror(ctx, state.Presence(s)); err != nil {
+		return nil, err
+	}
 	m.addresses, err = state.NewMirror(ctx, state.Addresses(s))
 	return &m, err
 }
 
 // changed returns a channel that is closed at the next change of a noun.
 func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
-	clusters, instances, hosts := m.clusters.Changed(), m.instances.Changed(), m.hosts.Changed()
+	clusters, instances, hosts, presence := m.clusters.Changed(), m.instances.Changed(), m.hosts.Changed(), m.presence.Changed()
 	any := make(chan struct{})
 	go func() {
 		defer close(any)
@@ -158,6 +167,7 @@ func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
 		case <-clusters:
 		case <-instances:
 		case <-hosts:
+		case <-presence:
 		case <-ctx.Done():
 		}
 	}()

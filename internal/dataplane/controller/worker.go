@@ -19,6 +19,8 @@ const (
 	errorPause = 500 * time.Millisecond
 	// timerPause is how often a decision that depends on time is made again.
 	timerPause = time.Second
+	// lostPause is how often that is done while a host is lost.
+	lostPause = 200 * time.Millisecond
 	// catchUpTimeout bounds the wait until mirrors have our own write.
 	catchUpTimeout = 5 * time.Second
 )
@@ -58,7 +60,7 @@ func (w *worker) run(ctx context.Context) {
 // step decides once and stores the decision. It returns when to try again even
 // if there is no news; 0: never.
 func (w *worker) step(ctx context.Context) time.Duration {
-	s, ok := w.snapshot()
+	s, ok := w.snapshot(ctx)
 	if !ok {
 		return 0
 	}
@@ -70,6 +72,9 @@ func (w *worker) step(ctx context.Context) time.Duration {
 	again := time.Duration(0)
 	if decide.Waits(s.world) || len(offer.Addresses) < needs.Addresses {
 		again = timerPause
+	}
+	if len(s.world.Lost) > 0 || w.hosts.young() {
+		again = lostPause
 	}
 	if len(actions) == 0 {
 		return again
@@ -105,7 +110,7 @@ type snapshot struct {
 	addresses map[string]int64
 }
 
-func (w *worker) snapshot() (snapshot, bool) {
+func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
 	cluster, ok := w.mirrors.clusters.Get(w.id)
 	if !ok {
 		return snapshot{}, false
@@ -123,6 +128,8 @@ func (w *worker) snapshot() (snapshot, bool) {
 	for _, item := range w.mirrors.hosts.All() {
 		s.world.Hosts = append(s.world.Hosts, item.Value)
 	}
+	s.world.Lost = w.hosts.lost()
+	s.world.Silent = w.silent(ctx, s.world)
 	for _, item := range w.mirrors.addresses.All() {
 		if owners[item.Value] {
 			s.world.Addresses[item.Key] = item.Value

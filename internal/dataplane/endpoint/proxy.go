@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/pki"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
@@ -24,6 +25,13 @@ type Config struct {
 	PKI      *pki.CA
 	Logger   *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics
+	// HostID is this host's; Layout says where its servers' sockets are, and those
+	// that lead to other hosts. Of Run only.
+	HostID string
+	Layout layout.Layout
+	// Publish is the IP address of this host at which endpoints are published, if
+	// they are.
+	Publish string
 
 	// LoopbackAs is the address, inside the default VPC, that a client on
 	// loopback counts as for security groups. Invalid: it counts as itself.

@@ -20,13 +20,18 @@ func Run(ctx context.Context, c Config) error {
 	}
 	p := NewProxy(c)
 	defer p.Wait()
+	stalls := watchStalls(ctx, c.Layout)
 	for {
-		clusters, instances, groups := m.clusters.Changed(), m.instances.Changed(), m.groups.Changed()
-		p.Apply(ctx, m.snapshot())
+		clusters, instances, groups, hosts, presence := m.clusters.Changed(), m.instances.Changed(), m.groups.Changed(), m.hosts.Changed(), m.presence.Changed()
+		stalled, changed := stalls.get()
+		p.Apply(ctx, m.snapshot(c, stalled))
 		select {
 		case <-clusters:
 		case <-instances:
 		case <-groups:
+		case <-hosts:
+		case <-presence:
+		case <-changed:
 		case <-ctx.Done():
 			return nil
 		}
@@ -38,6 +43,8 @@ type mirrors struct {
 	clusters  *state.Mirror[aurora.DBCluster]
 	instances *state.Mirror[aurora.DBInstance]
 	groups    *state.Mirror[aurora.SecurityGroup]
+	hosts     *state.Mirror[aurora.Host]
+	presence  *state.Mirror[aurora.Presence]
 }
 
 func newMirrors(ctx context.Context, s *state.Store) (m mirrors, err error) {
@@ -47,16 +54,29 @@ func newMirrors(ctx context.Context, s *state.Store) (m mirrors, err error) {
 	if m.instances, err = state.NewMirror(ctx, state.DBInstances(s)); err != nil {
 		return m, err
 	}
+	if m.hosts, err = state.NewMirror(ctx, state.Hosts(s)); err != nil {
+		return m, err
+	}
+	if m.presence, err = state.NewMirror(ctx, state.Presence(s)); err != nil {
+		return m, err
+	}
 	m.groups, err = state.NewMirror(ctx, state.SecurityGroups(s))
 	return m, err
 }
 
-func (m mirrors) snapshot() Snapshot {
-	return Snapshot{
+// snapshot is the state as this host sees it.
+func (m mirrors) snapshot(c Config, stalled map[string]bool) Snapshot {
+	v := hostView{host: c.HostID, layout: c.Layout, publish: c.Publish, stalled: stalled, lost: map[string]bool{}}
+	for _, item := range m.hosts.All() {
+		if _, present := m.presence.Get(item.Key); !present && item.Value.Link != "" {
+			v.lost[item.Key] = true
+		}
+	}
+	return v.of(Snapshot{
 		Clusters:  values(m.clusters.All()),
 		Instances: values(m.instances.All()),
 		Groups:    values(m.groups.All()),
-	}
+	})
 }
 
 func values[T any](items []state.Item[T]) []T {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,16 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// baseZone is where a cluster's base copy belongs: not where its writer is.
-func (o order) baseZone() string {
-	for zone := range strings.SplitSeq(o.logZones, ",") {
-		if zone != o.zone {
-			return zone
+// basePlace is where a cluster's base copy belongs: not in the zone of its writer,
+// and beside copies of the log.
+func (o order) basePlace() (zone, host string) {
+	hosts := strings.Split(o.logHosts, ",")
+	for i, zone := range strings.Split(o.logZones, ",") {
+		if zone != o.zone && i < len(hosts) {
+			return zone, hosts[i]
 		}
 	}
-	return o.zone
+	return o.zone, o.host
 }
 
 // keepImage makes the image of a new database its first base copy. Nothing but
@@ -41,13 +44,11 @@ func (w *worker) keepImage(ctx context.Context, s postgres.Server, o order) erro
 	if err != nil {
 		return err
 	}
-	base := aurora.BaseCopy{Zone: o.baseZone(), Host: w.config.HostID, LSN: uint64(control.RedoLSN), Time: time.Now()}
+	base := aurora.BaseCopy{LSN: uint64(control.RedoLSN), Time: time.Now()}
+	base.Zone, base.Host = o.basePlace()
 	ctx = context.WithoutCancel(ctx)
 	w.running.Go(func() {
-		err := w.makeZone(base.Zone, o.cluster)
-		if err == nil {
-			err = image.Write(w.config.Layout.Base(base.Zone, o.cluster))
-		}
+		err := w.storeBase(ctx, o, base, image.Write)
 		if err == nil {
 			err = w.reportBase(ctx, o.cluster, base)
 		}
@@ -83,7 +84,8 @@ func (n *node) reportBase(ctx context.Context, cluster string, base aurora.BaseC
 
 // toDrop says whether nothing but the log is left of a deleted cluster.
 func (n *node) toDrop(c aurora.DBCluster) bool {
-	if !c.DeleteRequested || len(c.Status.LogZones) == 0 || c.Volume.LogRemoved || n.toRemove(c) {
+	id := n.config.HostID
+	if !c.DeleteRequested || !slices.Contains(c.Status.LogHosts, id) || slices.Contains(c.Volume.LogRemoved, id) || n.toRemove(c) {
 		return false
 	}
 	for _, in := range n.instances.All() {
@@ -107,7 +109,7 @@ func (n *node) dropLog(ctx context.Context, c aurora.DBCluster) {
 }
 
 func (n *node) tryDropLog(ctx context.Context, c aurora.DBCluster) error {
-	if err := n.wal.Drop(ctx, wal.Cluster{ID: c.ResourceID, Zones: c.Status.LogZones}); err != nil {
+	if err := n.wal.Drop(ctx, wal.Cluster{ID: c.ResourceID, Zones: c.Status.LogZones, Hosts: c.Status.LogHosts}); err != nil {
 		return err
 	}
 	dirs, err := filepath.Glob(n.config.Layout.Cluster("*", c.ResourceID))
@@ -120,7 +122,10 @@ func (n *node) tryDropLog(ctx context.Context, c aurora.DBCluster) error {
 		}
 	}
 	_, err = state.DBClusters(n.config.Store).Update(ctx, c.ResourceID, func(c *aurora.DBCluster) error {
-		c.Volume.LogRemoved = true
+		if slices.Contains(c.Volume.LogRemoved, n.config.HostID) {
+			return state.ErrUnchanged
+		}
+		c.Volume.LogRemoved = append(slices.Clone(c.Volume.LogRemoved), n.config.HostID)
 		return nil
 	})
 	if errors.Is(err, state.ErrNotFound) {
@@ -166,8 +171,11 @@ func (n *node) keepBase(ctx context.Context, c aurora.DBCluster) error {
 		return err
 	}
 	base := c.Volume.Base
-	_, err = os.Stat(n.config.Layout.Base(base.Zone, c.ResourceID))
-	if base.Zone != "" && err == nil && st.Committed < wal.LSN(base.LSN)+wal.LSN(n.config.BaseLimit) {
+	there, err := n.hasBase(ctx, c.ResourceID, base)
+	if err != nil {
+		return err
+	}
+	if there && st.Committed < wal.LSN(base.LSN)+wal.LSN(n.config.BaseLimit) {
 		return nil
 	}
 	return n.takeBase(ctx, c, o)
@@ -199,20 +207,21 @@ func (n *node) takeBase(ctx context.Context, c aurora.DBCluster, writer order) e
 	if err != nil {
 		return err
 	}
-	base := aurora.BaseCopy{Zone: writer.baseZone(), Host: n.config.HostID, LSN: uint64(control.RedoLSN), Time: time.Now()}
+	base := aurora.BaseCopy{LSN: uint64(control.RedoLSN), Time: time.Now()}
+	base.Zone, base.Host = writer.basePlace()
 	slog.Info("node: take a base copy", "cluster", c.ResourceID, "from", from.instance, "zone", base.Zone)
-	if err := n.makeZone(base.Zone, c.ResourceID); err != nil {
-		return err
+	backup := func(path string) error {
+		return s.BaseBackup(ctx, postgres.Upstream{SocketDir: s.SocketDir}, path)
 	}
-	if err := s.BaseBackup(ctx, postgres.Upstream{SocketDir: s.SocketDir}, n.config.Layout.Base(base.Zone, c.ResourceID)); err != nil {
+	if err := n.storeBase(ctx, from, base, backup); err != nil {
 		return err
 	}
 	if err := n.reportBase(ctx, c.ResourceID, base); err != nil {
 		return err
 	}
-	if old := c.Volume.Base.Zone; old != "" && old != base.Zone {
-		if err := os.Remove(n.config.Layout.Base(old, c.ResourceID)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+	if old := c.Volume.Base; old.Zone != "" && (old.Zone != base.Zone || old.Host != base.Host) {
+		if err := n.removeBase(ctx, c.ResourceID, old); err != nil {
+			slog.Warn("node: an old base copy is left", "cluster", c.ResourceID, "host", old.Host, "error", err)
 		}
 	}
 	return n.wal.Trim(ctx, writer.log(s), wal.LSN(base.LSN))

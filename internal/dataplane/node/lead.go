@@ -106,7 +106,8 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 		return w.orEnded(err)
 	}
 	w.leads, w.detached = o.task.Term, false
-	w.seen.Suspect, w.seen.Lost, w.seen.Restarting, w.seen.Stalled = "", false, false, false
+	w.seen.Suspect, w.seen.Lost, w.seen.Restarting = "", false, false
+	w.setStalled(false)
 	w.startMonitor(ctx, s, o)
 	return nil
 }
@@ -143,7 +144,11 @@ func newStandbyName() string { return "daybreak_" + strings.ToLower(rand.Text())
 
 // log names the cluster's log.
 func (o order) log(s postgres.Server) wal.Cluster {
-	return wal.Cluster{ID: o.cluster, Zones: strings.Split(o.logZones, ","), SystemIdentifier: o.systemIdentifier, Password: s.ReplicationPassword}
+	var hosts []string
+	if o.logHosts != "" {
+		hosts = strings.Split(o.logHosts, ",")
+	}
+	return wal.Cluster{ID: o.cluster, Zones: strings.Split(o.logZones, ","), Hosts: hosts, SystemIdentifier: o.systemIdentifier, Password: s.ReplicationPassword}
 }
 
 // follow makes the server a reader of the log.
@@ -152,7 +157,7 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 		w.stopMonitor()
 		w.leads = 0
 	}
-	st, err := w.wal.Status(ctx, o.log(s)) // opens the feed
+	st, err := w.logAt(o.leader).Status(ctx, o.log(s)) // opens the feed
 	if err != nil {
 		return err
 	}
@@ -201,7 +206,8 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 	if err := s.DropSlots(ctx); err != nil {
 		return w.orEnded(err)
 	}
-	w.seen.Suspect, w.seen.Stalled, w.seen.Lost, w.seen.Restarting = "", false, false, false
+	w.seen.Suspect, w.seen.Lost, w.seen.Restarting = "", false, false
+	w.setStalled(false)
 	if err := w.reportRole(ctx, s, o); err != nil {
 		return w.orEnded(err)
 	}

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -71,9 +73,25 @@ func (w *worker) heed(ctx context.Context, a alarm) {
 		w.seen.Suspect = *a.suspect
 	case a.stalled != nil && w.seen.Stalled != *a.stalled:
 		w.log.Warn("node: the log has no quorum", "stalled", *a.stalled)
-		w.seen.Stalled = *a.stalled
+		w.setStalled(*a.stalled)
 	}
 	w.report()
+}
+
+// setStalled tells endpoints whether the writer may be read from: those of this
+// host by a file, since the state store may be as far away as the quorum.
+func (w *worker) setStalled(stalled bool) {
+	w.seen.Stalled = stalled
+	path := filepath.Join(w.config.Layout.Stalls(), w.id)
+	var err error
+	if stalled {
+		err = os.WriteFile(path, nil, 0o600)
+	} else if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		w.log.Error("node: endpoints of this host are not told", "stalled", stalled, "error", err)
+	}
 }
 
 // monitor has one writer prove, again and again, that a write of it reaches its

@@ -40,6 +40,7 @@ type Config struct {
 	Keyring *keyring.Keyring
 
 	HostID      string
+	Link        string   // address at which other hosts reach this one
 	Zones       []string // suffixes of the region's name
 	MemoryBytes int64
 	// StopGrace is how long a server may take to stop cleanly before it is stopped hard.
@@ -88,15 +89,17 @@ type node struct {
 	clusters  *state.Mirror[aurora.DBCluster]
 	instances *state.Mirror[aurora.DBInstance]
 	metrics   *metrics
-	wal       *wal.Client
+	wal       *wal.Client   // of this host
 	builds    chan struct{} // one token per build that goes on
 	running   sync.WaitGroup
+	shared    time.Time       // when sights were exchanged with other hosts; only tellTopology uses it
 	workers   map[string]bool // instances and retained data looked after; only dispatch adds
 
 	mu      sync.Mutex
 	news    chan struct{} // closed at the next change of a noun
 	ended   []string      // workers that have ended
 	install postgres.Installation
+	others  map[string]*wal.Client    // of other hosts, by host
 	sights  map[string]postgres.Sight // what was last seen of the host's instances
 }
 
@@ -121,7 +124,7 @@ func newNode(ctx context.Context, c Config) (*node, error) {
 	}
 	n := &node{
 		ctx: ctx, config: c, metrics: newMetrics(c.Metrics), wal: wal.NewClient(c.Layout.LogSocket()), builds: make(chan struct{}, maxBuilds),
-		workers: map[string]bool{}, sights: map[string]postgres.Sight{}, news: make(chan struct{}),
+		workers: map[string]bool{}, others: map[string]*wal.Client{}, sights: map[string]postgres.Sight{}, news: make(chan struct{}),
 	}
 	var err error
 	if n.clusters, err = state.NewMirror(ctx, state.DBClusters(c.Store)); err != nil {
@@ -173,7 +176,7 @@ func (n *node) dispatch(ctx context.Context) {
 	n.ended = nil
 	n.mu.Unlock()
 	for _, item := range n.instances.All() {
-		if _, ok := n.order(item.Key); ok && item.Value.Status.Host == n.config.HostID {
+		if o, ok := n.order(item.Key); ok && (o.host == n.config.HostID || n.hasLeft(o)) {
 			n.start(item.Key, func() { n.newWorker(item).run(ctx) })
 		}
 	}
@@ -205,7 +208,7 @@ func (n *node) start(key string, work func()) {
 func (n *node) register(ctx context.Context) {
 	const look = 5 * time.Second
 	for first := true; ; first = false {
-		host := aurora.Host{ID: n.config.HostID, CPUs: runtime.NumCPU(), MemoryBytes: n.config.MemoryBytes}
+		host := aurora.Host{ID: n.config.HostID, Link: n.config.Link, CPUs: runtime.NumCPU(), MemoryBytes: n.config.MemoryBytes}
 		for _, suffix := range n.config.Zones {
 			host.Zones = append(host.Zones, aurora.HostZone{Suffix: suffix})
 		}

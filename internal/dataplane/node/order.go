@@ -9,11 +9,16 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
+	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
+	"github.com/daybreakdb/daybreak/internal/layout"
 )
 
 // order is all that the nouns say about one server. Orders are compared with ==.
 type order struct {
 	instance, cluster, zone string
+	host                    string // that the instance is to be on
+	leader                  string // the host of the cluster's writer, which leads the log
+	upstreamHost            string // of task.Upstream
 	task                    aurora.Task
 	generation, restart     int64
 	class                   string
@@ -25,7 +30,7 @@ type order struct {
 	database           string
 	parameters         string // JSON
 	systemIdentifier   string
-	logZones           string // joined by commas
+	logZones, logHosts string // joined by commas
 	osUser             int
 	secret             string // sealed
 }
@@ -43,7 +48,8 @@ func (n *node) order(id string) (order, bool) {
 	}
 	spec, st := cluster.Value.Spec, cluster.Value.Status
 	o := order{
-		instance: id, cluster: cluster.Key, zone: in.Status.AvailabilityZone,
+		instance: id, cluster: cluster.Key, zone: in.Status.AvailabilityZone, host: in.Status.Host,
+		leader: n.hostOf(st.Writer), upstreamHost: n.hostOf(in.Status.Task.Upstream),
 		task: in.Status.Task, generation: in.Generation, restart: in.Spec.RestartGeneration, class: in.Spec.Class,
 		clusterGeneration:  cluster.Value.Generation,
 		master:             postgres.Master{Name: spec.MasterUsername, Verifier: spec.MasterUserVerifier},
@@ -51,6 +57,7 @@ func (n *node) order(id string) (order, bool) {
 		database:           spec.DatabaseName,
 		systemIdentifier:   st.SystemIdentifier,
 		logZones:           strings.Join(st.LogZones, ","),
+		logHosts:           strings.Join(st.LogHosts, ","),
 		osUser:             st.OSUser,
 		secret:             string(st.InternalSecret),
 	}
@@ -70,7 +77,7 @@ func (n *node) order(id string) (order, bool) {
 // supersedes says whether work on the order before is in vain now.
 func (o order) supersedes(before order) bool {
 	a, b := o.task, before.task
-	return a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream
+	return o.host != before.host || a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream
 }
 
 // server names the order's server. It can be adopted and stopped; start needs the
@@ -101,11 +108,38 @@ func (n *node) settings(o order) postgres.Config {
 	if c.Parameters["max_connections"] == "" {
 		c.Parameters["max_connections"] = strconv.FormatInt(max(fewest, min(share/perConnection, most)), 10)
 	}
-	c.Upstream = &postgres.Upstream{SocketDir: n.config.Layout.FeedDir(o.cluster)}
+	c.Upstream = &postgres.Upstream{SocketDir: n.at(o.leader).FeedDir(o.cluster)}
 	return c
 }
 
 // source is the server that a new reader is copied from.
 func (n *node) source(o order) postgres.Upstream {
-	return postgres.Upstream{SocketDir: n.config.Layout.InstanceSocketDir(o.task.Upstream)}
+	return postgres.Upstream{SocketDir: n.at(o.upstreamHost).InstanceSocketDir(o.task.Upstream)}
+}
+
+// hostOf is the host of an instance; empty when there is no such instance.
+func (n *node) hostOf(instance string) string {
+	item, _ := n.instances.Get(instance)
+	return item.Value.Status.Host
+}
+
+// at names the sockets of a host.
+func (n *node) at(host string) layout.Layout {
+	if host == "" || host == n.config.HostID {
+		return n.config.Layout
+	}
+	return n.config.Layout.Via(host)
+}
+
+// logAt is the log process of a host.
+func (n *node) logAt(host string) *wal.Client {
+	if host == "" || host == n.config.HostID {
+		return n.wal
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.others[host] == nil {
+		n.others[host] = wal.NewClient(n.at(host).LogSocket())
+	}
+	return n.others[host]
 }

@@ -27,6 +27,7 @@ type readerWatch struct {
 	id     string
 	server postgres.Server
 	log    wal.Cluster
+	leader *wal.Client
 	alarms chan<- alarm
 
 	conn  *pgx.Conn
@@ -36,7 +37,7 @@ type readerWatch struct {
 // watchReader looks at the reader until stopMonitor or the worker's end.
 func (w *worker) watchReader(ctx context.Context, s postgres.Server, o order) {
 	w.stopMonitor()
-	r := &readerWatch{node: w.node, id: w.id, server: s, log: o.log(s), alarms: w.alarms, since: time.Now()}
+	r := &readerWatch{node: w.node, id: w.id, server: s, log: o.log(s), leader: w.logAt(o.leader), alarms: w.alarms, since: time.Now()}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -103,7 +104,7 @@ func (r *readerWatch) look(ctx context.Context) error {
 func (r *readerWatch) shipping(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookInterval)
 	defer cancel()
-	st, err := r.node.wal.Status(ctx, r.log)
+	st, err := r.leader.Status(ctx, r.log)
 	return err == nil && st.Shipping
 }
 
@@ -124,6 +125,9 @@ const topologyInterval = 5 * time.Second
 func (n *node) tellTopology(ctx context.Context) {
 	for {
 		changed := n.changed()
+		if n.config.Link != "" {
+			n.shareSights(ctx)
+		}
 		for _, item := range n.instances.All() {
 			if in := item.Value; in.Status.Host == n.config.HostID && in.Server.Phase == aurora.PhaseRunning {
 				if err := n.tell(item.Key, in); err != nil {

@@ -24,6 +24,7 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 	}
 	w.stopMonitor()
 	w.leads, w.watched = 0, 0
+	w.setStalled(false)
 	w.phase(aurora.PhaseStopping, "")
 	if grace := w.config.RemoveGrace; w.process != nil && grace > 0 {
 		if err := w.process.Stop(ctx, postgres.StopSmart, grace); err != nil {
@@ -36,6 +37,11 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 	w.process = nil
 	w.removeEmptyParent(o.zone, o.cluster)
 	w.log.Info("node: removed the server and its data")
+	if w.config.Link != "" {
+		if err := state.Sights(w.config.Store).Delete(ctx, w.id); err != nil {
+			return err
+		}
+	}
 	w.seen = aurora.ServerReport{Phase: aurora.PhaseRemoved, Role: o.task.Role, Term: o.task.Term}
 	w.report()
 	return nil

@@ -82,6 +82,14 @@ func (w *worker) run(ctx context.Context) {
 		if errors.Is(err, errSuperseded) {
 			continue
 		}
+		if o.host != w.config.HostID {
+			if err == nil {
+				return
+			}
+			w.log.Error("node: the rest of an instance that has moved is not removed", "error", err)
+			_ = sleep(ctx, maxPause)
+			continue
+		}
 		w.note(o, err)
 		w.wait(ctx, o, err != nil)
 	}
@@ -115,6 +123,9 @@ func (w *worker) work(ctx context.Context, o order) error {
 }
 
 func (w *worker) carryOut(ctx context.Context, o order) error {
+	if o.host != w.config.HostID {
+		return w.leave(ctx, o)
+	}
 	if o.task.Role == aurora.RoleNone {
 		return nil
 	}
