@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -80,7 +81,16 @@ func (c *Client) Trim(ctx context.Context, of Cluster, before LSN) error {
 	return err
 }
 
-// Drop deletes a cluster's log.
+// Heard says, for each cluster of whose log the host has copies, how long ago a
+// writer's bytes were last appended to one of them, whichever host leads the log.
+// Clusters of which nothing was appended since the log process began are left out.
+func (c *Client) Heard(ctx context.Context) (map[string]time.Duration, error) {
+	a, err := c.post(ctx, "heard", struct{}{})
+	return a.Heard, err
+}
+
+// Drop deletes what the host has of a cluster's log: its copies, the base copies
+// and the feed. What other hosts have is theirs.
 func (c *Client) Drop(ctx context.Context, of Cluster) error {
 	_, err := c.post(ctx, "drop", of)
 	return err
@@ -100,7 +110,11 @@ func (c *Client) post(ctx context.Context, what string, q any) (a answer, err er
 		return a, fmt.Errorf("reach the log: %w", err)
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+	return decodeAnswer(resp.Body)
+}
+
+func decodeAnswer(body io.Reader) (a answer, err error) {
+	if err := json.NewDecoder(body).Decode(&a); err != nil {
 		return a, fmt.Errorf("answer of the log: %w", err)
 	}
 	switch {

@@ -32,6 +32,7 @@ type Copy struct {
 	blank  bool
 	failed error
 	away   away
+	heard  time.Time           // when bytes of a writer came last; zero: not since our start
 	bad    map[LSN]bool        // damaged blocks
 	files  map[string]*os.File // open for writing
 	dirty  map[string]bool     // written since the last checkpoint

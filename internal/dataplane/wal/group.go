@@ -33,6 +33,7 @@ func (g diskGroup) Append(b Ballot, at LSN, data []byte) error {
 		errs = errors.Join(errs, errors.Join(appendTo(copies, h, at, data)...))
 	}
 	for _, c := range copies {
+		c.hear()
 		c.step.Unlock()
 	}
 	return errs

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,7 +46,7 @@ type Host struct {
 
 	mu       sync.Mutex
 	journals map[string]*journal // by directory
-	found    map[string]*Copy    // of before our start, by directory
+	copies   map[string]*Copy    // all that were opened, by directory: one for each
 	served   map[string]*served
 }
 
@@ -66,7 +65,7 @@ type served struct {
 // OpenHost opens what the host's disks hold, and brings copies up to what the
 // journals have.
 func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
-	h := &Host{config: c, ctx: ctx, journals: map[string]*journal{}, found: map[string]*Copy{}, served: map[string]*served{}}
+	h := &Host{config: c, ctx: ctx, journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}}
 	dirs, err := filepath.Glob(c.Layout.LogCopies())
 	if err != nil {
 		return nil, err
@@ -93,14 +92,14 @@ func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
 		}
 		byJournal[at][cluster] = append(byJournal[at][cluster], copied)
 		highest[at] = max(highest[at], copied.seq)
-		h.found[dir] = copied
+		h.copies[dir] = copied
 	}
 	for at, copies := range byJournal {
 		if err := h.openJournal(at, highest[at], copies); err != nil {
 			return nil, err
 		}
 	}
-	return h, nil
+	return h, h.forgetHalfBases()
 }
 
 // openJournal opens a journal and replays it into the copies that it is of.
@@ -206,16 +205,9 @@ func (h *Host) replace(at string, old *journal) error {
 	h.mu.Lock()
 	h.journals[at] = fresh
 	var affected []*Copy
-	for _, s := range h.served {
-		for _, c := range s.copies {
-			if c, ok := c.(*Copy); ok && c.journal == old {
-				affected = append(affected, c)
-			}
-		}
-	}
-	for dir, c := range h.found {
-		if c.journal == old && !slices.Contains(affected, c) {
-			delete(h.found, dir) // nobody uses it: it is read again when somebody does
+	for _, c := range h.copies {
+		if c.journal == old {
+			affected = append(affected, c)
 		}
 	}
 	h.mu.Unlock()
@@ -311,17 +303,11 @@ func (h *Host) listen(s *served) error {
 
 func (h *Host) copy(cluster, zone string, n int) (*Copy, error) {
 	dir := h.config.Layout.LogCopy(zone, cluster, n)
-	if c := h.found[dir]; c != nil {
+	if c := h.copies[dir]; c != nil {
 		return c, nil
 	}
-	parent := filepath.Dir(dir)
-	for _, d := range []string{filepath.Dir(parent), parent} {
-		if err := os.MkdirAll(d, 0o711); err != nil {
-			return nil, err
-		}
-		if err := os.Chmod(d, 0o711); err != nil {
-			return nil, err
-		}
+	if err := h.makeDir(zone, cluster); err != nil {
+		return nil, err
 	}
 	at, err := h.journalDir(zone, dir)
 	if err != nil {
@@ -332,27 +318,52 @@ func (h *Host) copy(cluster, zone string, n int) (*Copy, error) {
 			return nil, err
 		}
 	}
-	return openCopy(h.journals[at], cluster, n, dir)
+	c, err := openCopy(h.journals[at], cluster, n, dir)
+	if err == nil {
+		h.copies[dir] = c
+	}
+	return c, err
 }
 
-// drop deletes a cluster's log.
+// makeDir makes the directory of a cluster in a zone. Its servers, which have
+// user ids of their own, pass through it.
+func (h *Host) makeDir(zone, cluster string) error {
+	dir := h.config.Layout.Cluster(zone, cluster)
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.MkdirAll(d, 0o711); err != nil {
+			return err
+		}
+		if err := os.Chmod(d, 0o711); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop deletes what this host has of a cluster's log: copies, base copies, feed.
 func (h *Host) drop(id string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.served[id]; s != nil {
 		s.close()
 		delete(h.served, id)
-		for _, c := range s.copies {
+	}
+	for dir, c := range h.copies {
+		if c.cluster == id {
 			c.forget()
+			delete(h.copies, dir)
 		}
 	}
-	dirs, err := filepath.Glob(filepath.Join(h.config.Layout.Zones(), "*", id, "wal-*"))
-	if err != nil {
-		return err
+	var all []string
+	for _, pattern := range []string{h.config.Layout.LogCopy("*", id, 0), h.config.Layout.Base("*", id)} {
+		found, err := filepath.Glob(strings.TrimSuffix(pattern, "0") + "*")
+		if err != nil {
+			return err
+		}
+		all = append(all, found...)
 	}
-	for _, dir := range dirs {
-		delete(h.found, dir)
-		if err := os.RemoveAll(dir); err != nil {
+	for _, path := range all {
+		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("delete the log of %s: %w", id, err)
 		}
 	}

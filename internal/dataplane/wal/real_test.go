@@ -61,6 +61,9 @@ func newStand(t *testing.T, zones ...string) *stand {
 	}
 	s.open()
 	t.Cleanup(func() {
+		if t.Failed() {
+			s.showLogs()
+		}
 		if err := s.host.Close(); err != nil {
 			t.Error(err)
 		}
@@ -143,14 +146,23 @@ func (s *stand) count(conn *pgx.Conn) int {
 
 func (s *stand) eventually(what string, f func() bool) {
 	s.Helper()
+	eventually(s.T, what, f)
+}
+
+func (s *stand) showLogs() {
+	logs, _ := filepath.Glob(filepath.Join(s.layout.Zones(), "*", "*", "log", "*"))
+	for _, l := range logs {
+		content, _ := os.ReadFile(l)
+		s.Logf("%s:\n%s", l, content[max(0, len(content)-2000):])
+	}
+}
+
+// eventually waits until f says so.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			logs, _ := filepath.Glob(filepath.Join(s.layout.Zones(), "*", "*", "log", "*"))
-			for _, l := range logs {
-				content, _ := os.ReadFile(l)
-				s.Logf("%s:\n%s", l, content[max(0, len(content)-2000):])
-			}
-			s.Fatal("not in time: " + what)
+			t.Fatal("not in time: " + what)
 		}
 	}
 }

@@ -39,12 +39,13 @@ type injectRequest struct {
 }
 
 type answer struct {
-	Opened   *Opened `json:"opened,omitempty"`
-	Status   *Status `json:"status,omitempty"`
-	Error    string  `json:"error,omitempty"`
-	Stale    bool    `json:"stale,omitempty"`    // a higher term has begun
-	Diverged bool    `json:"diverged,omitempty"` // the server's WAL is not the log's
-	Quorum   bool    `json:"quorum,omitempty"`   // too few copies answered
+	Opened   *Opened                  `json:"opened,omitempty"`
+	Status   *Status                  `json:"status,omitempty"`
+	Error    string                   `json:"error,omitempty"`
+	Stale    bool                     `json:"stale,omitempty"`    // a higher term has begun
+	Diverged bool                     `json:"diverged,omitempty"` // the server's WAL is not the log's
+	Quorum   bool                     `json:"quorum,omitempty"`   // too few copies answered
+	Heard    map[string]time.Duration `json:"heard,omitempty"`
 }
 
 // Status is how a cluster's log is.
@@ -57,12 +58,14 @@ type Status struct {
 	Start     LSN          `json:"start"`
 	History   History      `json:"history,omitempty"`
 	Copies    []CopyStatus `json:"copies"`
-	Disks     int          `json:"disks"` // that the copies are on
+	Disks     int          `json:"disks"` // that the copies are on, of all hosts
+	Hosts     int          `json:"hosts"`
 }
 
 // CopyStatus is how one copy is.
 type CopyStatus struct {
 	Zone    string `json:"zone"`
+	Host    string `json:"host,omitempty"`
 	End     LSN    `json:"end"`
 	Problem string `json:"problem,omitempty"`
 }
@@ -165,6 +168,8 @@ func (h *Host) handler() http.Handler {
 		return a, err
 	})
 	handle(mux, "POST /drop", func(_ context.Context, q Cluster) (answer, error) { return answer{}, h.drop(q.ID) })
+	handle(mux, "POST /heard", func(context.Context, struct{}) (answer, error) { return answer{Heard: h.heard()}, nil })
+	h.handleBases(mux)
 	return mux
 }
 
@@ -187,7 +192,7 @@ func handle[Q any](mux *http.ServeMux, pattern string, f func(context.Context, Q
 }
 
 func (s *served) status() *Status {
-	st := &Status{Disks: len(s.groups)}
+	st := &Status{Disks: len(s.groups), Hosts: 1}
 	s.mu.Lock()
 	b, begun := s.ballot, s.begun
 	st.Term, st.Committed, st.History = b.Term, s.gate.LSN, s.gate.History
