@@ -31,6 +31,7 @@ setup:
 
 ## test: every test that needs only Debian packages and the Go module proxy
 test: setup lint
+	@scripts/setup.sh network
 	$(GO) test -count=1 -timeout 20m ./...
 
 ## lint: gofmt, go.mod, go vet, staticcheck

@@ -5,6 +5,7 @@
 #   scripts/setup.sh postgres     PostgreSQL 15, without Debian's default cluster
 #   scripts/setup.sh terraform    Terraform or OpenTofu 1.5 or newer
 #   scripts/setup.sh git          git
+#   scripts/setup.sh network      ip and nft, for tests of several hosts (root only)
 #   scripts/setup.sh go           prints the go command to use
 set -euo pipefail
 
@@ -35,6 +36,11 @@ postgres() {
 		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
 	fi
 	apt postgresql-15
+}
+
+network() {
+	[ "$(id -u)" = 0 ] || return 0
+	command -v ip >/dev/null && command -v nft >/dev/null || apt iproute2 nftables
 }
 
 git_command() {
@@ -101,6 +107,7 @@ for want in "$@"; do
 	postgres) postgres ;;
 	terraform) terraform_command ;;
 	git) git_command ;;
+	network) network ;;
 	go) go_command ;;
 	*) say "unknown: $want" && exit 2 ;;
 	esac

@@ -17,7 +17,7 @@ import (
 	"github.com/daybreakdb/daybreak/test/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(harness.MainInNetwork(m)) }
 
 var (
 	number  = flag.Int("faults", 20, "how many random faults")

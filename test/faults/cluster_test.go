@@ -21,6 +21,7 @@ import (
 type cluster struct {
 	t              testing.TB
 	in             *harness.Installation
+	net            *harness.Network // of hosts, when there are several
 	writer, reader harness.Endpoint
 	members        int
 	up             []string // the command that made it
@@ -43,8 +44,17 @@ func deployOn(t testing.TB, in *harness.Installation, readers int) *cluster {
 	return &cluster{t: t, in: in, writer: d.Endpoints.Writer, reader: d.Endpoints.Reader, members: readers + 1, up: up}
 }
 
+// hosts are all of the installation; in is the first one.
+func (c *cluster) hosts() []*harness.Installation {
+	if c.net == nil {
+		return []*harness.Installation{c.in}
+	}
+	return c.net.Hosts
+}
+
 // server is a PostgreSQL of the cluster.
 type server struct {
+	host           *harness.Installation
 	instance, zone string
 	dir            string
 	pid            int
@@ -66,7 +76,15 @@ func (c *cluster) failOver() {
 
 // servers are those that run.
 func (c *cluster) servers() []server {
-	files, _ := filepath.Glob(filepath.Join(c.in.Dir, "data", "zones", "*", "*", "*", "data", "postmaster.pid"))
+	var all []server
+	for _, host := range c.hosts() {
+		all = append(all, serversOf(host)...)
+	}
+	return all
+}
+
+func serversOf(host *harness.Installation) []server {
+	files, _ := filepath.Glob(filepath.Join(host.Dir, "data", "zones", "*", "*", "*", "data", "postmaster.pid"))
 	var all []server
 	for _, file := range files {
 		content, err := os.ReadFile(file)
@@ -81,7 +99,7 @@ func (c *cluster) servers() []server {
 		parts := strings.Split(data, string(filepath.Separator))
 		_, err = os.Stat(filepath.Join(data, "standby.signal"))
 		all = append(all, server{
-			instance: parts[len(parts)-2], zone: parts[len(parts)-4], dir: filepath.Dir(data), pid: pid, standby: err == nil})
+			host: host, instance: parts[len(parts)-2], zone: parts[len(parts)-4], dir: filepath.Dir(data), pid: pid, standby: err == nil})
 	}
 	return all
 }
@@ -155,8 +173,10 @@ func (s server) all() []int {
 }
 
 // ours is the process id of one of the installation's own processes, or 0.
-func (c *cluster) ours(name string) int {
-	content, err := os.ReadFile(filepath.Join(c.in.Dir, "data", "run", name+".lock"))
+func (c *cluster) ours(name string) int { return processOf(c.in, name) }
+
+func processOf(host *harness.Installation, name string) int {
+	content, err := os.ReadFile(filepath.Join(host.Dir, "data", "run", name+".lock"))
 	if err != nil {
 		return 0
 	}
@@ -197,9 +217,15 @@ func (c *cluster) healthy(limit time.Duration) {
 				return fmt.Errorf("%s does not follow", s.instance)
 			}
 		}
-		for _, name := range []string{"supervisor", "control", "node", "log", "endpoint", "etcd"} {
-			if c.ours(name) == 0 {
-				return fmt.Errorf("%s does not run", name)
+		names := []string{"supervisor", "control", "node", "log", "endpoint", "etcd"}
+		if c.net != nil {
+			names = append(names, "link")
+		}
+		for _, host := range c.hosts() {
+			for _, name := range names {
+				if processOf(host, name) == 0 {
+					return fmt.Errorf("%s does not run on the host %s", name, host.Addr)
+				}
 			}
 		}
 		return nil

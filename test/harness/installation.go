@@ -31,7 +31,10 @@ const root = "../.."
 var binary string
 
 // Main runs the tests of a package with a binary of this checkout.
-func Main(m *testing.M) int {
+func Main(m *testing.M) int { return build(m.Run) }
+
+// build builds the binary for what runs then.
+func build(then func() int) int {
 	dir, err := os.MkdirTemp("", "daybreak-bin")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -46,15 +49,17 @@ func Main(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return then()
 }
 
 // Installation is a server of its own: data directory, addresses, user.
 type Installation struct {
 	Dir  string   // of its own, removed after the test
 	Env  []string // of its commands
+	Addr string   // IP address, of one in a Network
 	t    testing.TB
 	user uint32 // runs the commands when not 0
+	ns   string // network namespace of its commands, if not the test's
 }
 
 // Password is that of every deployment of the tests.
@@ -136,6 +141,9 @@ func FreeAddr(t testing.TB) string {
 // Command is a daybreak command that is not started yet.
 func (in *Installation) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
+	if in.ns != "" {
+		cmd = exec.Command("ip", append([]string{"netns", "exec", in.ns, binary}, args...)...)
+	}
 	cmd.Env, cmd.Dir = in.Env, in.Dir
 	if in.user != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: in.user, Gid: in.user}}
