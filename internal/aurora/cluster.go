@@ -82,8 +82,8 @@ type DBClusterSpec struct {
 	// Failover is the last request for another writer (FailoverDBCluster).
 	Failover FailoverRequest `json:"failover,omitzero"`
 
-	// Parameters are the values that the parameter group sets, by PostgreSQL's names.
-	Parameters map[string]string `json:"parameters,omitempty"`
+	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
+	ForceSSL bool `json:"forceSsl,omitempty"`
 }
 
 // ServerlessV2Scaling bounds the capacity of db.serverless instances, in Aurora

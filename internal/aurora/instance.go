@@ -39,9 +39,16 @@ type DBInstanceSpec struct {
 	// RestartGeneration grows with every RebootDBInstance.
 	RestartGeneration int64 `json:"restartGeneration,omitempty"`
 
-	// Parameters are the values that the parameter group sets; they go before the
-	// cluster's.
+	// Parameters are what the parameter groups of the cluster and of the instance
+	// make of PostgreSQL's settings, by PostgreSQL's names; values may be formulas.
 	Parameters map[string]string `json:"parameters,omitempty"`
+	// ParameterGeneration grows with every change of Parameters. Generation does
+	// not: what needs no restart is no modification of the instance.
+	ParameterGeneration int64 `json:"parameterGeneration,omitempty"`
+	// ClusterGroupRevision and GroupRevision are how much of the history of the
+	// cluster's and of its own parameter group is in Parameters.
+	ClusterGroupRevision int64 `json:"clusterGroupRevision,omitempty"`
+	GroupRevision        int64 `json:"groupRevision,omitempty"`
 }
 
 // DBInstanceStatus is what the controller decided about the instance.
@@ -114,6 +121,8 @@ type ServerReport struct {
 	// MasterPasswordGeneration is the one applied in the database (writer only).
 	MasterPasswordGeneration int64 `json:"masterPasswordGeneration,omitempty"`
 	RestartGeneration        int64 `json:"restartGeneration,omitempty"`
+	// ParameterGeneration is that of the Parameters which the server has read.
+	ParameterGeneration int64 `json:"parameterGeneration,omitempty"`
 
 	PID       int       `json:"pid,omitempty"`
 	StartTime time.Time `json:"startTime,omitzero"`
@@ -125,6 +134,8 @@ type ServerReport struct {
 	MaxConnections   int    `json:"maxConnections,omitempty"` // as running
 	// PendingReboot says that settings wait for the next restart.
 	PendingReboot bool `json:"pendingReboot,omitempty"`
+	// PendingSettings are their names, joined by commas.
+	PendingSettings string `json:"pendingSettings,omitempty"`
 	// StopLSN is the shutdown checkpoint of a cleanly stopped server; 0 when it
 	// did not stop cleanly.
 	StopLSN uint64 `json:"stopLsn,omitempty"`

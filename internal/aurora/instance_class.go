@@ -74,3 +74,16 @@ func InstanceMemory(class string, scaling *ServerlessV2Scaling, share int64) int
 	}
 	return min(memory, share)
 }
+
+// ClassVCPUs is the number of virtual CPUs that AWS gives a DB instance class, and
+// for db.serverless what belongs to its memory.
+func ClassVCPUs(class string, memory int64) int {
+	parts := strings.Split(class, ".")
+	switch {
+	case len(parts) != 3:
+		return int(max(1, memory/(8*gib)))
+	case parts[1][0] == 't':
+		return 2
+	}
+	return int(sizeVCPUs(parts[2]))
+}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +19,7 @@ type Mirror[T any] struct {
 
 	mu       sync.RWMutex
 	items    map[string]Item[T]
+	sorted   []Item[T]     // items in the order of keys; nil until somebody asks
 	revision int64         // everything up to here is in items
 	changed  chan struct{} // closed at the next change, then replaced
 	done     chan struct{} // closed when the mirror has stopped following
@@ -55,16 +56,25 @@ func (m *Mirror[T]) Get(key string) (Item[T], bool) {
 	return item, ok
 }
 
-// All returns every item, in the order of keys. Values are shared: read only.
+// All returns every item, in the order of keys. The slice is shared by all who ask
+// between two changes, and so are the values: read only.
 func (m *Mirror[T]) All() []Item[T] {
 	m.mu.RLock()
-	items := make([]Item[T], 0, len(m.items))
-	for _, item := range m.items {
-		items = append(items, item)
-	}
+	sorted := m.sorted
 	m.mu.RUnlock()
-	sort.Slice(items, func(i, j int) bool { return items[i].Key < items[j].Key })
-	return items
+	if sorted != nil {
+		return sorted
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sorted == nil {
+		m.sorted = make([]Item[T], 0, len(m.items))
+		for _, item := range m.items {
+			m.sorted = append(m.sorted, item)
+		}
+		slices.SortFunc(m.sorted, func(a, b Item[T]) int { return strings.Compare(a.Key, b.Key) })
+	}
+	return m.sorted
 }
 
 // Changed returns a channel that is closed at the next change after the call.
@@ -110,7 +120,7 @@ func (m *Mirror[T]) list(ctx context.Context) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.items, m.revision = fresh, revision
+	m.items, m.sorted, m.revision = fresh, nil, revision
 	m.announce()
 	return nil
 }
@@ -164,7 +174,7 @@ func (m *Mirror[T]) apply(resp clientv3.WatchResponse) {
 		}
 		m.items[key] = item
 	}
-	m.revision = resp.Header.Revision
+	m.sorted, m.revision = nil, resp.Header.Revision
 	m.announce()
 }
 

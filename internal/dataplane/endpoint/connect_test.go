@@ -94,6 +94,19 @@ func TestPsqlWithEveryKindOfEncryption(t *testing.T) {
 	}
 }
 
+func TestForceSSLRefusesClientsWithoutTLS(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.cluster().Spec.ForceSSL = true
+	w.apply()
+	if out, err := w.psql(w.dsn(w.writer(), "sslmode=disable"), "SELECT 1"); err == nil || !strings.Contains(out, "no pg_hba.conf entry for host") ||
+		!strings.Contains(out, "no encryption") {
+		t.Errorf("without TLS: %s (%v)", out, err)
+	}
+	if out, err := w.psql(w.dsn(w.reader(), "sslmode=require"), "SELECT 'connected'"); err != nil || out != "connected" {
+		t.Errorf("with TLS: %s (%v)", out, err)
+	}
+}
+
 func TestCertificateOfAnotherAuthorityIsNotTrustedAndOtherNamesAreRefused(t *testing.T) {
 	w := newWorld(t, Limits{})
 	out, err := w.psql(w.dsn(w.writer(), "host=other.example.org", "hostaddr="+w.writer().Host), "SELECT 1")

@@ -36,6 +36,7 @@ type Endpoint struct {
 	Addresses []string // host:port, each to be listened at
 	Port      int      // the port that security group rules are about
 	Firewall  Firewall
+	ForceTLS  bool // refuse clients without it
 	// Backends are the servers that a new connection may go to, and Fallback the
 	// one that it goes to when none of them can be reached.
 	Backends []Backend
@@ -202,7 +203,7 @@ func (v *view) endpoints() []Endpoint {
 }
 
 func (v *view) endpoint(id string, kind Kind, name string, at aurora.Address) Endpoint {
-	e := Endpoint{ID: id, Kind: kind, Name: name, Cluster: v.cluster.ResourceID, Port: rulePort(v.cluster), Firewall: v.firewall}
+	e := Endpoint{ID: id, Kind: kind, Name: name, Cluster: v.cluster.ResourceID, Port: rulePort(v.cluster), Firewall: v.firewall, ForceTLS: v.cluster.Spec.ForceSSL}
 	if at.Host != "" && at.Port != 0 {
 		e.Addresses = append(e.Addresses, net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
 	}

@@ -144,6 +144,10 @@ func (v *visitor) connect(ctx context.Context, p packet) error {
 		v.front.proxy.log.Info("connection refused", "client", v.addr, "endpoint", v.front.current.Load().ID, "reason", err)
 		return err
 	}
+	if v.front.current.Load().ForceTLS && !v.encrypted() {
+		m.refused.WithLabelValues(refusedByProtocol).Inc()
+		return refuseWithoutTLS(v.addr.Addr(), s)
+	}
 	session, err := v.findBackend(ctx, s)
 	if err != nil {
 		return err
@@ -152,6 +156,15 @@ func (v *visitor) connect(ctx context.Context, p packet) error {
 	session.relay(ctx)
 	v.front.proxy.remove(session)
 	return nil
+}
+
+// refuseWithoutTLS says what PostgreSQL says when its pg_hba.conf wants encryption.
+func refuseWithoutTLS(from netip.Addr, s startup) error {
+	return &refusal{
+		codeInvalidAuthorization,
+		fmt.Sprintf("no pg_hba.conf entry for host %q, user %q, database %q, no encryption", from.Unmap(), s.get("user"), s.database()),
+		"rds.force_ssl of the DB cluster parameter group wants TLS: connect with sslmode=require or better.",
+	}
 }
 
 // refuseByFirewall says which rules there are, to the client and in the log.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -172,21 +173,26 @@ func TestSettingsChangeWithoutLosingTheServer(t *testing.T) {
 	})
 	t.Run("parameters", func(t *testing.T) {
 		pid := s.instance(w).Server.PID
-		s.changeCluster(c, func(c *aurora.DBCluster) {
-			c.Spec.Parameters = map[string]string{"work_mem": "5MB", "max_worker_processes": "9", "no_such_parameter": "1"}
-		})
-		s.settled(c, w, r)
-		s.reads(w, "SHOW work_mem", "5MB")
+		set := func(parameters map[string]string) {
+			for _, id := range []string{w, r} {
+				s.setParameters(id, parameters)
+			}
+		}
+		set(map[string]string{"work_mem": "{DBInstanceClassMemory/1048576}", "max_worker_processes": "9", "no_such_parameter": "1"})
+		s.reads(w, "SHOW work_mem", strconv.FormatInt(s.instance(w).Server.SharedBuffers*4>>20, 10)+"kB")
 		in := s.instance(w)
-		if !in.Server.PendingReboot || in.Server.PID != pid || !contains(in.Server.Message, "no_such_parameter") {
+		if !in.Server.PendingReboot || in.Server.PendingSettings != "max_worker_processes" || in.Server.PID != pid ||
+			in.Status.Status != aurora.InstanceStatusAvailable || !contains(in.Server.Message, "no_such_parameter") {
 			t.Errorf("a static parameter waits for a reboot, an unknown one is named: %+v", in.Server)
 		}
-		s.changeInstance(w, func(in *aurora.DBInstance) { in.Spec.RestartGeneration++ })
-		s.changeCluster(c, func(c *aurora.DBCluster) { delete(c.Spec.Parameters, "no_such_parameter") })
+		set(map[string]string{"max_worker_processes": "9"})
+		for _, id := range []string{w, r} {
+			s.changeInstance(id, func(in *aurora.DBInstance) { in.Spec.RestartGeneration++ })
+		}
 		s.settled(c, w, r)
 		s.eventually("nothing is pending", func() bool {
 			server := s.instance(w).Server
-			return !server.PendingReboot && server.Message == ""
+			return !server.PendingReboot && server.PendingSettings == "" && server.Message == ""
 		})
 	})
 	t.Run("port", func(t *testing.T) {

@@ -3,11 +3,12 @@ package node
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/aurora/parameter"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -29,6 +30,7 @@ type order struct {
 	passwordGeneration int64
 	database           string
 	parameters         string // JSON
+	parameterGen       int64
 	systemIdentifier   string
 	logZones, logHosts string // joined by commas
 	osUser             int
@@ -64,13 +66,8 @@ func (n *node) order(id string) (order, bool) {
 	if spec.ServerlessV2 != nil {
 		o.scaling = *spec.ServerlessV2
 	}
-	parameters := maps.Clone(spec.Parameters)
-	if parameters == nil {
-		parameters = map[string]string{}
-	}
-	maps.Copy(parameters, in.Spec.Parameters)
-	text, _ := json.Marshal(parameters) // strings always have JSON
-	o.parameters = string(text)
+	text, _ := json.Marshal(in.Spec.Parameters) // strings always have JSON
+	o.parameters, o.parameterGen = string(text), in.Spec.ParameterGeneration
 	return o, true
 }
 
@@ -96,7 +93,8 @@ func (n *node) server(o order) (postgres.Server, error) {
 }
 
 // settings of the order's server on this host. max_connections follows from the
-// host and not from the class: a reader must not have fewer than its writer.
+// host and not from the class, also in formulas: a reader must not have fewer than
+// its writer.
 func (n *node) settings(o order) postgres.Config {
 	const perConnection, fewest, most = 9531392, 100, 5000 // Aurora's formula
 	share := n.config.MemoryBytes / memoryShares
@@ -105,11 +103,34 @@ func (n *node) settings(o order) postgres.Config {
 		Parameters: map[string]string{},
 	}
 	_ = json.Unmarshal([]byte(o.parameters), &c.Parameters) // made by order
+	if c.Parameters == nil {
+		c.Parameters = map[string]string{}
+	}
+	ofClass := parameter.Class{Memory: c.Memory, VCPUs: min(aurora.ClassVCPUs(o.class, c.Memory), runtime.NumCPU())}
+	evaluate(c.Parameters, ofClass, parameter.Class{Memory: share, VCPUs: runtime.NumCPU()})
 	if c.Parameters["max_connections"] == "" {
 		c.Parameters["max_connections"] = strconv.FormatInt(max(fewest, min(share/perConnection, most)), 10)
 	}
 	c.Upstream = &postgres.Upstream{SocketDir: n.at(o.leader).FeedDir(o.cluster)}
 	return c
+}
+
+// evaluate puts numbers in the place of formulas. One that has no value stays, and
+// PostgreSQL says so.
+func evaluate(parameters map[string]string, ofClass, ofHost parameter.Class) {
+	for name, value := range parameters {
+		p, ok := parameter.Find(name)
+		if !ok || p.Type == "string" || !parameter.IsFormula(value) {
+			continue
+		}
+		class := ofClass
+		if p.BoundToWriter() {
+			class = ofHost
+		}
+		if n, err := parameter.Evaluate(value, class); err == nil {
+			parameters[name] = strconv.FormatInt(n, 10)
+		}
+	}
 }
 
 // source is the server that a new reader is copied from.

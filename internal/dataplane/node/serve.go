@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
@@ -221,7 +222,8 @@ func (w *worker) reportRole(ctx context.Context, s postgres.Server, o order) err
 	w.seen.PID, w.seen.StartTime, w.seen.SocketDir = w.process.PID(), st.StartTime, s.SocketDir
 	w.seen.Version, w.seen.SystemIdentifier = st.Version, st.SystemIdentifier
 	w.seen.SharedBuffers, w.seen.MaxConnections = st.SharedBuffers, st.MaxConnections
-	w.seen.PendingReboot = len(st.PendingRestart) > 0
+	w.seen.PendingReboot, w.seen.PendingSettings = len(st.PendingRestart) > 0, strings.Join(st.PendingRestart, ",")
+	w.seen.ParameterGeneration = o.parameterGen
 	w.phase(aurora.PhaseRunning, w.refused)
 	return masterErr
 }

@@ -188,6 +188,23 @@ func (s *system) changeInstance(id string, change func(*aurora.DBInstance)) {
 	}
 }
 
+// setParameters is what the region does when a parameter group changes, and waits
+// until the server has read them.
+func (s *system) setParameters(id string, parameters map[string]string) {
+	s.Helper()
+	item, err := state.DBInstances(s.store).Update(s.Context(), id, func(in *aurora.DBInstance) error {
+		in.Spec.Parameters = parameters
+		in.Spec.ParameterGeneration++
+		return nil
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.eventually("the parameters are read", func() bool {
+		return s.instance(id).Server.ParameterGeneration == item.Value.Spec.ParameterGeneration
+	})
+}
+
 func (s *system) deleteInstance(id string) {
 	s.Helper()
 	s.changeInstance(id, func(in *aurora.DBInstance) { in.DeleteRequested = true })

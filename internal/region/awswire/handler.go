@@ -41,8 +41,9 @@ type Handler struct {
 	services map[string]*Service
 	metrics  *metrics
 	region   *regexp.Regexp
-	// compressors are *gzip.Writer.
-	compressors sync.Pool
+	// compressors are *compressor, buffers *[]byte: what an answer needs only until
+	// it is sent.
+	compressors, buffers sync.Pool
 }
 
 // NewHandler returns the handler of some services.
@@ -80,9 +81,13 @@ type exchange struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := &exchange{request: r, codec: fallbackCodec(r), id: Identity{RequestID: newRequestID()}}
-	body, err := h.serve(w, x)
+	buf := h.buffer()
+	defer h.buffers.Put(buf)
+	body, err := h.serve(w, x, (*buf)[:0])
 	x.status, x.code = http.StatusOK, "OK"
-	if err != nil {
+	if err == nil {
+		*buf = body // which may have grown
+	} else {
 		e := h.wireError(x, err)
 		x.status, x.code = e.Status, e.Code
 		body = x.codec.failure(x.service, e, x.id.RequestID)
@@ -92,13 +97,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Amzn-RequestId", x.id.RequestID)
 	w.Header().Set("Content-Type", x.codec.contentType())
-	h.write(w, r, x.status, body)
+	h.write(w, x, body)
 	h.account(x, time.Since(start))
 }
 
-// serve carries the request out and returns the body of its answer. A panic is an
-// error of this request only.
-func (h *Handler) serve(w http.ResponseWriter, x *exchange) (answer []byte, err error) {
+// serve carries the request out and appends the body of its answer to buf. A panic
+// is an error of this request only.
+func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.Logger.Error("aws api: panic", "request", x.id.RequestID, "action", x.operation,
@@ -135,7 +140,7 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange) (answer []byte, err 
 	if err != nil {
 		return nil, err
 	}
-	return x.codec.result(x.service, a, out, x.id.RequestID)
+	return x.codec.result(buf, x.service, a, out, x.id.RequestID), nil
 }
 
 func bodyError(err error) error {

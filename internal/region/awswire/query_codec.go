@@ -46,8 +46,8 @@ func noOperation(operation, version string) *Error {
 	return BadRequestf("InvalidAction", "Could not find operation %.100s for version %.30s", operation, version)
 }
 
-func (c queryCodec) result(s *Service, a *action, out any, requestID string) ([]byte, error) {
-	var x xmlWriter
+func (c queryCodec) result(buf []byte, s *Service, a *action, out any, requestID string) []byte {
+	x := xmlWriter{buf}
 	x.open(a.operation+"Response", s.namespace)
 	if result := s.model.operations[a.operation]; result != "" {
 		x.open(result, "")
@@ -58,7 +58,7 @@ func (c queryCodec) result(s *Service, a *action, out any, requestID string) ([]
 	x.text("RequestId", requestID)
 	x.close("ResponseMetadata")
 	x.close(a.operation + "Response")
-	return x.bytes()
+	return x.buf
 }
 
 func (c queryCodec) failure(s *Service, e *Error, requestID string) []byte {
@@ -75,8 +75,7 @@ func (c queryCodec) failure(s *Service, e *Error, requestID string) []byte {
 	x.close("Error")
 	x.text("RequestId", requestID)
 	x.close("ErrorResponse")
-	body, _ := x.bytes()
-	return body
+	return x.buf
 }
 
 func (c queryCodec) contentType() string { return "text/xml;charset=UTF-8" }
@@ -89,8 +88,8 @@ func (c ec2Codec) unknown(_ *Service, operation string) *Error {
 	return BadRequestf("InvalidAction", "The action %.100s is not valid for this web service.", operation)
 }
 
-func (c ec2Codec) result(s *Service, a *action, out any, requestID string) ([]byte, error) {
-	var x xmlWriter
+func (c ec2Codec) result(buf []byte, s *Service, a *action, out any, requestID string) []byte {
+	x := xmlWriter{buf}
 	x.open(a.operation+"Response", s.namespace)
 	x.text("requestId", requestID)
 	x.output(a.output, reflect.ValueOf(out).Elem())
@@ -98,7 +97,7 @@ func (c ec2Codec) result(s *Service, a *action, out any, requestID string) ([]by
 		x.text("return", "true")
 	}
 	x.close(a.operation + "Response")
-	return x.bytes()
+	return x.buf
 }
 
 func (c ec2Codec) failure(_ *Service, e *Error, requestID string) []byte {
@@ -112,6 +111,5 @@ func (c ec2Codec) failure(_ *Service, e *Error, requestID string) []byte {
 	x.close("Errors")
 	x.text("RequestID", requestID)
 	x.close("Response")
-	body, _ := x.bytes()
-	return body
+	return x.buf
 }

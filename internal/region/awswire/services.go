@@ -42,8 +42,8 @@ func newService(name, version, namespace string, c codec) *Service {
 type codec interface {
 	// parse reads which operation is asked for; its input is decoded later.
 	parse(s *Service, r *http.Request, body []byte) (call, error)
-	// result is the body of a successful answer.
-	result(s *Service, a *action, out any, requestID string) ([]byte, error)
+	// result appends the body of a successful answer to buf.
+	result(buf []byte, s *Service, a *action, out any, requestID string) []byte
 	// failure is the body of an error.
 	failure(s *Service, e *Error, requestID string) []byte
 	// refusal is the protocol's error for a failed authentication.

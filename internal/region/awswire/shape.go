@@ -32,8 +32,9 @@ type shape struct {
 
 type shapeField struct {
 	member
-	index int
-	shape *shape
+	outTag, itemTag tag // in answers
+	index           int
+	shape           *shape
 }
 
 // shapeOf builds the shape of a type once; shapes may be recursive.
@@ -81,10 +82,12 @@ func (m *model) structure(s *shape) {
 		if !f.IsExported() || f.Anonymous || f.Name == "ResultMetadata" {
 			continue
 		}
+		wire := m.member(s.goType.Name(), f.Name)
 		s.fields = append(s.fields, shapeField{
-			member: m.member(s.goType.Name(), f.Name),
-			index:  i,
-			shape:  m.shapeOf(f.Type),
+			member: wire,
+			outTag: newTag(wire.out), itemTag: newTag(wire.item),
+			index: i,
+			shape: m.shapeOf(f.Type),
 		})
 	}
 }

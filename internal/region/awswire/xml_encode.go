@@ -4,40 +4,41 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // timestampFormat is that of AWS's XML answers, always in UTC.
 const timestampFormat = "2006-01-02T15:04:05.000Z"
 
+// tag is an element's name as it stands before and after what is in it.
+type tag struct{ open, close string }
+
+func newTag(name string) tag { return tag{"<" + name + ">", "</" + name + ">"} }
+
 // xmlWriter builds an answer. Nothing empty is written but lists and strings: an
 // empty number or structure breaks clients.
 type xmlWriter struct {
-	buf bytes.Buffer
-	err error
+	buf []byte
 }
+
+func (x *xmlWriter) write(s string) { x.buf = append(x.buf, s...) }
 
 func (x *xmlWriter) open(name, namespace string) {
-	x.buf.WriteByte('<')
-	x.buf.WriteString(name)
+	x.write("<" + name)
 	if namespace != "" {
-		x.buf.WriteString(` xmlns="`)
+		x.write(` xmlns="`)
 		x.escape(namespace)
-		x.buf.WriteByte('"')
+		x.write(`"`)
 	}
-	x.buf.WriteByte('>')
+	x.write(">")
 }
 
-func (x *xmlWriter) close(name string) {
-	x.buf.WriteString("</")
-	x.buf.WriteString(name)
-	x.buf.WriteByte('>')
-}
+func (x *xmlWriter) close(name string) { x.write("</" + name + ">") }
 
 func (x *xmlWriter) text(name, value string) {
 	x.open(name, "")
@@ -47,33 +48,40 @@ func (x *xmlWriter) text(name, value string) {
 
 func (x *xmlWriter) escape(s string) {
 	if plain(s) {
-		x.buf.WriteString(s)
+		x.write(s)
 		return
 	}
-	if err := xml.EscapeText(&x.buf, []byte(s)); err != nil {
-		x.err = errors.Join(x.err, err)
-	}
+	var b bytes.Buffer
+	_ = xml.EscapeText(&b, []byte(s)) // a buffer takes everything
+	x.buf = append(x.buf, b.Bytes()...)
 }
+
+// special are the characters that do not stand in XML as they are.
+var special = func() (table [256]bool) {
+	for c := range table {
+		table[c] = c < ' ' || c > '~' || strings.IndexByte(`<>&"'`, byte(c)) >= 0
+	}
+	return table
+}()
 
 // plain is true for text that stands in XML as it is, which nearly all does.
 func plain(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'' {
+		if special[s[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-func (x *xmlWriter) bytes() ([]byte, error) { return x.buf.Bytes(), x.err }
-
 // output writes the members of an action's output. Its lists are written also
 // when there is nothing in them: clients count on them.
 func (x *xmlWriter) output(s *shape, v reflect.Value) {
-	for _, f := range s.fields {
+	for i := range s.fields {
+		f := &s.fields[i]
 		if f.shape.kind == kindList && v.Field(f.index).IsNil() {
-			x.open(f.out, "")
-			x.close(f.out)
+			x.write(f.outTag.open)
+			x.write(f.outTag.close)
 			continue
 		}
 		x.member(f, v.Field(f.index))
@@ -81,7 +89,7 @@ func (x *xmlWriter) output(s *shape, v reflect.Value) {
 }
 
 // member writes a structure's member if it has a value.
-func (x *xmlWriter) member(f shapeField, v reflect.Value) {
+func (x *xmlWriter) member(f *shapeField, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
@@ -97,21 +105,21 @@ func (x *xmlWriter) member(f shapeField, v reflect.Value) {
 			return
 		}
 	}
-	x.value(f.shape, f.out, f.item, v)
+	x.value(f.shape, f.outTag, f.itemTag, v)
 }
 
 // value writes one element; item is what the elements of a list are called.
-func (x *xmlWriter) value(s *shape, name, item string, v reflect.Value) {
-	start := x.buf.Len()
-	x.open(name, "")
-	inside := x.buf.Len()
+func (x *xmlWriter) value(s *shape, name, item tag, v reflect.Value) {
+	start := len(x.buf)
+	x.write(name.open)
+	inside := len(x.buf)
 	switch s.kind {
 	case kindStructure:
-		for _, f := range s.fields {
-			x.member(f, v.Field(f.index))
+		for i := range s.fields {
+			x.member(&s.fields[i], v.Field(s.fields[i].index))
 		}
-		if x.buf.Len() == inside {
-			x.buf.Truncate(start)
+		if len(x.buf) == inside {
+			x.buf = x.buf[:start]
 			return
 		}
 	case kindList:
@@ -121,46 +129,47 @@ func (x *xmlWriter) value(s *shape, name, item string, v reflect.Value) {
 	case kindMap:
 		x.mapping(s, v)
 	default:
-		x.escape(scalarText(s, v))
+		x.scalar(s, v)
 	}
-	x.close(name)
+	x.write(name.close)
 }
 
 // element writes an item of a list, also an empty structure: positions count.
-func (x *xmlWriter) element(s *shape, item string, v reflect.Value) {
-	before := x.buf.Len()
+func (x *xmlWriter) element(s *shape, item tag, v reflect.Value) {
+	before := len(x.buf)
 	x.value(s, item, item, v)
-	if x.buf.Len() == before {
-		x.open(item, "")
-		x.close(item)
+	if len(x.buf) == before {
+		x.write(item.open)
+		x.write(item.close)
 	}
 }
 
 func (x *xmlWriter) mapping(s *shape, v reflect.Value) {
 	keys := v.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int { return bytes.Compare([]byte(a.String()), []byte(b.String())) })
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	for _, key := range keys {
 		x.open("entry", "")
 		x.text("key", key.String())
-		x.value(s.elem, "value", "member", v.MapIndex(key))
+		x.value(s.elem, newTag("value"), newTag("member"), v.MapIndex(key))
 		x.close("entry")
 	}
 }
 
-func scalarText(s *shape, v reflect.Value) string {
+func (x *xmlWriter) scalar(s *shape, v reflect.Value) {
 	switch s.kind {
 	case kindString:
-		return v.String()
+		x.escape(v.String())
 	case kindBoolean:
-		return strconv.FormatBool(v.Bool())
+		x.buf = strconv.AppendBool(x.buf, v.Bool())
 	case kindInteger:
-		return strconv.FormatInt(v.Int(), 10)
+		x.buf = strconv.AppendInt(x.buf, v.Int(), 10)
 	case kindFloat:
-		return strconv.FormatFloat(v.Float(), 'f', -1, s.goType.Bits())
+		x.buf = strconv.AppendFloat(x.buf, v.Float(), 'f', -1, s.goType.Bits())
 	case kindTimestamp:
-		return v.Interface().(time.Time).UTC().Format(timestampFormat)
+		x.buf = v.Interface().(time.Time).UTC().AppendFormat(x.buf, timestampFormat)
 	case kindBlob:
-		return base64.StdEncoding.EncodeToString(v.Bytes())
+		x.buf = base64.StdEncoding.AppendEncode(x.buf, v.Bytes())
+	default:
+		panic(fmt.Sprintf("awswire: %s is no scalar", s.goType))
 	}
-	panic(fmt.Sprintf("awswire: %s is no scalar", s.goType))
 }

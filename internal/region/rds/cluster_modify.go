@@ -155,7 +155,7 @@ func (s *service) modifyVersion(v *aurora.DBCluster, in *rds.ModifyDBClusterInpu
 	if err != nil {
 		return err
 	}
-	if len(s.members()[v.ResourceID]) == 0 {
+	if len(s.membersOf(v.ResourceID)) == 0 {
 		return awswire.BadRequestf("InvalidDBClusterStateFault", "Cannot modify engine version without a primary instance in DB cluster.")
 	}
 	if versionNumber(version) < versionNumber(v.Spec.EngineVersion) {

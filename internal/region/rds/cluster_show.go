@@ -22,9 +22,10 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 		}
 		found = append(found, &item.Value)
 	} else {
-		for _, item := range s.clusters.All() {
-			if c.has(item.Value.Meta) {
-				found = append(found, &item.Value)
+		all := s.clusters.All()
+		for i := range all {
+			if c.has(&all[i].Value.Meta) {
+				found = append(found, &all[i].Value)
 			}
 		}
 	}
@@ -36,10 +37,10 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 	if err != nil {
 		return nil, err
 	}
-	out := &rds.DescribeDBClustersOutput{Marker: marker}
+	out := &rds.DescribeDBClustersOutput{Marker: marker, DBClusters: make([]types.DBCluster, len(page))}
 	members := s.members()
-	for _, cluster := range page {
-		out.DBClusters = append(out.DBClusters, *c.showCluster(cluster, members[cluster.ResourceID]))
+	for i, cluster := range page {
+		c.fillCluster(&out.DBClusters[i], cluster, members[cluster.ResourceID])
 	}
 	return out, nil
 }
@@ -71,39 +72,42 @@ func clusterStatus(v *aurora.DBCluster) string {
 }
 
 func (s *service) showCluster(c scope, v *aurora.DBCluster) *types.DBCluster {
-	return c.showCluster(v, s.members()[v.ResourceID])
+	out := new(types.DBCluster)
+	c.fillCluster(out, v, s.membersOf(v.ResourceID))
+	return out
 }
 
-func (c scope) showCluster(v *aurora.DBCluster, members []aurora.DBInstance) *types.DBCluster {
+// fillCluster shows a cluster. What it sets may point into v: read only.
+func (c scope) fillCluster(out *types.DBCluster, v *aurora.DBCluster, members []*aurora.DBInstance) {
 	spec := &v.Spec
-	out := &types.DBCluster{
-		DBClusterArn: aws.String(c.arn("cluster", spec.Identifier)), DBClusterIdentifier: aws.String(spec.Identifier),
-		DbClusterResourceId: aws.String(v.ResourceID), Status: aws.String(clusterStatus(v)), ClusterCreateTime: aws.Time(v.CreateTime),
-		Engine: aws.String(spec.Engine), EngineMode: aws.String(spec.EngineMode), EngineVersion: aws.String(spec.EngineVersion),
+	*out = types.DBCluster{
+		DBClusterArn: aws.String(c.arn("cluster", spec.Identifier)), DBClusterIdentifier: &spec.Identifier,
+		DbClusterResourceId: &v.ResourceID, Status: aws.String(clusterStatus(v)), ClusterCreateTime: &v.CreateTime,
+		Engine: &spec.Engine, EngineMode: &spec.EngineMode, EngineVersion: &spec.EngineVersion,
 		EngineLifecycleSupport: aws.String(lifecycleSupport),
-		MasterUsername:         aws.String(spec.MasterUsername), AllocatedStorage: aws.Int32(1),
-		AvailabilityZones: spec.AvailabilityZones, DBSubnetGroup: aws.String(spec.DBSubnetGroupName),
-		DBClusterParameterGroup: aws.String(spec.ParameterGroupName), NetworkType: aws.String(spec.NetworkType),
-		BackupRetentionPeriod: aws.Int32(int32(spec.BackupRetentionPeriod)), PreferredBackupWindow: aws.String(spec.PreferredBackupWindow),
-		PreferredMaintenanceWindow: aws.String(spec.PreferredMaintenanceWindow),
-		StorageEncrypted:           aws.Bool(spec.StorageEncrypted), DeletionProtection: aws.Bool(spec.DeletionProtection),
-		CopyTagsToSnapshot: aws.Bool(spec.CopyTagsToSnapshot), HttpEndpointEnabled: aws.Bool(false),
-		IAMDatabaseAuthenticationEnabled: aws.Bool(spec.IAMDatabaseAuth), MultiAZ: aws.Bool(false), CrossAccountClone: aws.Bool(false),
+		MasterUsername:         &spec.MasterUsername, AllocatedStorage: aws.Int32(1),
+		AvailabilityZones: spec.AvailabilityZones, DBSubnetGroup: &spec.DBSubnetGroupName,
+		DBClusterParameterGroup: &spec.ParameterGroupName, NetworkType: &spec.NetworkType,
+		BackupRetentionPeriod: aws.Int32(int32(spec.BackupRetentionPeriod)), PreferredBackupWindow: &spec.PreferredBackupWindow,
+		PreferredMaintenanceWindow: &spec.PreferredMaintenanceWindow,
+		StorageEncrypted:           &spec.StorageEncrypted, DeletionProtection: &spec.DeletionProtection,
+		CopyTagsToSnapshot: &spec.CopyTagsToSnapshot, HttpEndpointEnabled: aws.Bool(false),
+		IAMDatabaseAuthenticationEnabled: &spec.IAMDatabaseAuth, MultiAZ: aws.Bool(false), CrossAccountClone: aws.Bool(false),
 		AutoMinorVersionUpgrade: aws.Bool(true), ActivityStreamStatus: types.ActivityStreamStatusStopped,
 		HostedZoneId: aws.String(hostedZoneID), EnabledCloudwatchLogsExports: spec.CloudwatchLogExports, TagList: showTags(v.Tags),
 		DatabaseName: optional(spec.DatabaseName), KmsKeyId: optional(spec.KmsKeyID),
 		MonitoringInterval: aws.Int32(int32(spec.MonitoringInterval)), MonitoringRoleArn: optional(spec.MonitoringRoleArn),
-		PerformanceInsightsEnabled:  aws.Bool(spec.PerformanceInsightsEnabled),
+		PerformanceInsightsEnabled:  &spec.PerformanceInsightsEnabled,
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 	}
 	if spec.PerformanceInsightsRetention > 0 {
 		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
 	}
 	if spec.EngineLifecycleSupport != "" {
-		out.EngineLifecycleSupport = aws.String(spec.EngineLifecycleSupport)
+		out.EngineLifecycleSupport = &spec.EngineLifecycleSupport
 	}
 	if spec.StorageType == "aurora-iopt1" {
-		out.StorageType = aws.String(spec.StorageType)
+		out.StorageType = &spec.StorageType
 	}
 	if sc := spec.ServerlessV2; sc != nil {
 		out.ServerlessV2ScalingConfiguration = &types.ServerlessV2ScalingConfigurationInfo{MinCapacity: &sc.MinCapacity, MaxCapacity: &sc.MaxCapacity}
@@ -118,13 +122,13 @@ func (c scope) showCluster(v *aurora.DBCluster, members []aurora.DBInstance) *ty
 	for _, id := range spec.VpcSecurityGroupIDs {
 		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
 	}
+	out.DBClusterMembers = make([]types.DBClusterMember, 0, len(members))
 	for _, m := range members {
 		out.DBClusterMembers = append(out.DBClusterMembers, types.DBClusterMember{
-			DBInstanceIdentifier: aws.String(m.Spec.Identifier), IsClusterWriter: aws.Bool(m.ResourceID == v.Status.Writer),
+			DBInstanceIdentifier: &m.Spec.Identifier, IsClusterWriter: aws.Bool(m.ResourceID == v.Status.Writer),
 			DBClusterParameterGroupStatus: aws.String("in-sync"), PromotionTier: aws.Int32(int32(m.Spec.PromotionTier)),
 		})
 	}
-	return out
 }
 
 const (

@@ -46,8 +46,8 @@ func (s *service) failoverTarget(c scope, v *aurora.DBCluster, given string) (st
 		return m.ResourceID != v.Status.Writer && instanceStatus(m) == aurora.InstanceStatusAvailable
 	}
 	if given == "" {
-		for _, m := range s.members()[v.ResourceID] {
-			if ready(&m) {
+		for _, m := range s.membersOf(v.ResourceID) {
+			if ready(m) {
 				return "", nil
 			}
 		}

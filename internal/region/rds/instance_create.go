@@ -174,7 +174,7 @@ func (c scope) checkQuota(present []state.Item[aurora.DBInstance], clusterID str
 		if item.Value.Spec.ClusterResourceID == clusterID {
 			members++
 		}
-		if c.has(item.Value.Meta) {
+		if c.has(&item.Value.Meta) {
 			all++
 		}
 	}

@@ -22,9 +22,10 @@ func (s *service) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBIns
 		}
 		found = append(found, &item.Value)
 	} else {
-		for _, item := range s.instances.All() {
-			if c.has(item.Value.Meta) {
-				found = append(found, &item.Value)
+		all := s.instances.All()
+		for i := range all {
+			if c.has(&all[i].Value.Meta) {
+				found = append(found, &all[i].Value)
 			}
 		}
 	}
@@ -36,7 +37,7 @@ func (s *service) DescribeDBInstances(ctx context.Context, in *rds.DescribeDBIns
 	if err != nil {
 		return nil, err
 	}
-	out := &rds.DescribeDBInstancesOutput{Marker: marker}
+	out := &rds.DescribeDBInstancesOutput{Marker: marker, DBInstances: make([]types.DBInstance, 0, len(page))}
 	for _, instance := range page {
 		out.DBInstances = append(out.DBInstances, *s.showInstance(c, instance))
 	}
@@ -75,20 +76,20 @@ func instanceStatus(v *aurora.DBInstance) string {
 func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance {
 	spec := &v.Spec
 	out := &types.DBInstance{
-		DBInstanceArn: aws.String(c.arn("db", spec.Identifier)), DBInstanceIdentifier: aws.String(spec.Identifier), DbiResourceId: aws.String(v.ResourceID),
-		DBClusterIdentifier: aws.String(spec.ClusterIdentifier), DBInstanceClass: aws.String(spec.Class), DBInstanceStatus: aws.String(instanceStatus(v)),
-		Engine: aws.String(spec.Engine), InstanceCreateTime: aws.Time(v.CreateTime), AllocatedStorage: aws.Int32(1), StorageType: aws.String("aurora"),
-		PromotionTier: aws.Int32(int32(spec.PromotionTier)), PubliclyAccessible: aws.Bool(spec.PubliclyAccessible), MultiAZ: aws.Bool(false),
-		AutoMinorVersionUpgrade: aws.Bool(spec.AutoMinorVersionUpgrade), CopyTagsToSnapshot: aws.Bool(spec.CopyTagsToSnapshot),
-		CACertificateIdentifier: aws.String(spec.CACertificateIdentifier), LicenseModel: aws.String("postgresql-license"),
-		PreferredBackupWindow: aws.String(spec.PreferredBackupWindow), PreferredMaintenanceWindow: aws.String(spec.PreferredMaintenanceWindow),
+		DBInstanceArn: aws.String(c.arn("db", spec.Identifier)), DBInstanceIdentifier: &spec.Identifier, DbiResourceId: &v.ResourceID,
+		DBClusterIdentifier: &spec.ClusterIdentifier, DBInstanceClass: &spec.Class, DBInstanceStatus: aws.String(instanceStatus(v)),
+		Engine: &spec.Engine, InstanceCreateTime: &v.CreateTime, AllocatedStorage: aws.Int32(1), StorageType: aws.String("aurora"),
+		PromotionTier: aws.Int32(int32(spec.PromotionTier)), PubliclyAccessible: &spec.PubliclyAccessible, MultiAZ: aws.Bool(false),
+		AutoMinorVersionUpgrade: &spec.AutoMinorVersionUpgrade, CopyTagsToSnapshot: &spec.CopyTagsToSnapshot,
+		CACertificateIdentifier: &spec.CACertificateIdentifier, LicenseModel: aws.String("postgresql-license"),
+		PreferredBackupWindow: &spec.PreferredBackupWindow, PreferredMaintenanceWindow: &spec.PreferredMaintenanceWindow,
 		MonitoringInterval: aws.Int32(int32(spec.MonitoringInterval)), MonitoringRoleArn: optional(spec.MonitoringRoleArn),
-		PerformanceInsightsEnabled: aws.Bool(spec.PerformanceInsightsEnabled), PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
+		PerformanceInsightsEnabled: &spec.PerformanceInsightsEnabled, PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 		NetworkType: aws.String("IPV4"), IAMDatabaseAuthenticationEnabled: aws.Bool(false), DeletionProtection: aws.Bool(false),
 		CustomerOwnedIpEnabled: aws.Bool(false), TagList: showTags(v.Tags),
 		AvailabilityZone: optional(v.Status.AvailabilityZone),
 		DBParameterGroups: []types.DBParameterGroupStatus{{
-			DBParameterGroupName: aws.String(spec.ParameterGroupName), ParameterApplyStatus: aws.String(applyStatus(v)),
+			DBParameterGroupName: &spec.ParameterGroupName, ParameterApplyStatus: aws.String(applyStatus(v)),
 		}},
 	}
 	if spec.PerformanceInsightsRetention > 0 {
@@ -114,11 +115,11 @@ func applyStatus(v *aurora.DBInstance) string {
 // showFromCluster sets what an instance has from its cluster.
 func (s *service) showFromCluster(c scope, out *types.DBInstance, cluster *aurora.DBCluster) {
 	spec := &cluster.Spec
-	out.EngineVersion = aws.String(spec.EngineVersion)
-	out.PreferredBackupWindow = aws.String(spec.PreferredBackupWindow)
-	out.MasterUsername = aws.String(spec.MasterUsername)
+	out.EngineVersion = &spec.EngineVersion
+	out.PreferredBackupWindow = &spec.PreferredBackupWindow
+	out.MasterUsername = &spec.MasterUsername
 	out.DBName = optional(spec.DatabaseName)
-	out.StorageEncrypted, out.KmsKeyId = aws.Bool(spec.StorageEncrypted), optional(spec.KmsKeyID)
+	out.StorageEncrypted, out.KmsKeyId = &spec.StorageEncrypted, optional(spec.KmsKeyID)
 	out.BackupRetentionPeriod = aws.Int32(int32(spec.BackupRetentionPeriod))
 	out.EnabledCloudwatchLogsExports = spec.CloudwatchLogExports
 	for _, id := range spec.VpcSecurityGroupIDs {

@@ -77,7 +77,7 @@ func scopeOf(ctx context.Context) scope {
 	return scope{id.Account, id.Region}
 }
 
-func (c scope) has(m aurora.Meta) bool { return m.Account == c.account && m.Region == c.region }
+func (c scope) has(m *aurora.Meta) bool { return m.Account == c.account && m.Region == c.region }
 
 func (c scope) name(kind, name string) state.Name {
 	return state.Name{Kind: kind, Account: c.account, Region: c.region, Name: name}
@@ -104,36 +104,54 @@ func instanceNotFound(id string) error {
 
 // cluster finds a cluster by identifier or ARN.
 func (s *service) cluster(c scope, given string) (state.Item[aurora.DBCluster], error) {
-	id := c.identifier("cluster", given)
-	for _, item := range s.clusters.All() {
-		if c.has(item.Value.Meta) && item.Value.Spec.Identifier == id {
-			return item, nil
+	id, all := c.identifier("cluster", given), s.clusters.All()
+	for i := range all {
+		if v := &all[i].Value; v.Spec.Identifier == id && c.has(&v.Meta) {
+			return all[i], nil
 		}
 	}
 	return state.Item[aurora.DBCluster]{}, clusterNotFound(given)
 }
 
 func (s *service) instance(c scope, given string) (state.Item[aurora.DBInstance], error) {
-	id := c.identifier("db", given)
-	for _, item := range s.instances.All() {
-		if c.has(item.Value.Meta) && item.Value.Spec.Identifier == id {
-			return item, nil
+	id, all := c.identifier("db", given), s.instances.All()
+	for i := range all {
+		if v := &all[i].Value; v.Spec.Identifier == id && c.has(&v.Meta) {
+			return all[i], nil
 		}
 	}
 	return state.Item[aurora.DBInstance]{}, instanceNotFound(given)
 }
 
+// byCreation orders the members of a cluster.
+func byCreation(a, b *aurora.DBInstance) int { return a.CreateTime.Compare(b.CreateTime) }
+
 // members are the instances of every cluster by its resource id, in the order of
-// their creation.
-func (s *service) members() map[string][]aurora.DBInstance {
-	members := map[string][]aurora.DBInstance{}
-	for _, item := range s.instances.All() {
-		id := item.Value.Spec.ClusterResourceID
-		members[id] = append(members[id], item.Value)
+// their creation: read only.
+func (s *service) members() map[string][]*aurora.DBInstance {
+	all := s.instances.All()
+	members := make(map[string][]*aurora.DBInstance, len(all))
+	for i := range all {
+		id := all[i].Value.Spec.ClusterResourceID
+		members[id] = append(members[id], &all[i].Value)
 	}
 	for _, of := range members {
-		slices.SortFunc(of, func(a, b aurora.DBInstance) int { return a.CreateTime.Compare(b.CreateTime) })
+		slices.SortFunc(of, byCreation)
 	}
+	return members
+}
+
+// membersOf are the instances of one cluster, in the order of their creation: read
+// only.
+func (s *service) membersOf(clusterID string) []*aurora.DBInstance {
+	var members []*aurora.DBInstance
+	all := s.instances.All()
+	for i := range all {
+		if all[i].Value.Spec.ClusterResourceID == clusterID {
+			members = append(members, &all[i].Value)
+		}
+	}
+	slices.SortFunc(members, byCreation)
 	return members
 }
 

@@ -212,7 +212,7 @@ func (s *service) DeleteDBSubnetGroup(ctx context.Context, in *rds.DeleteDBSubne
 			return nil, err
 		}
 		for _, cluster := range clusters {
-			if c.has(cluster.Value.Meta) && cluster.Value.Spec.DBSubnetGroupName == g.Name {
+			if c.has(&cluster.Value.Meta) && cluster.Value.Spec.DBSubnetGroupName == g.Name {
 				return nil, awswire.BadRequestf("InvalidDBSubnetGroupStateFault",
 					"Cannot delete the subnet group '%s' because at least one database instance: %s is still using it.", g.Name, cluster.Value.Spec.Identifier)
 			}
