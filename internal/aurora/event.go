@@ -75,6 +75,11 @@ func MonitoringModified(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0078", "configuration change", fmt.Sprintf("Monitoring Interval changed to %d.", in.Spec.MonitoringInterval))
 }
 
+// ParameterGroupChanged: a user gave an instance another parameter group.
+func ParameterGroupChanged(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0011", "configuration change", "Updated to use DBParameterGroup "+in.Spec.ParameterGroupName+".")
+}
+
 // InstanceRestarted: the server of an instance was started again.
 func InstanceRestarted(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0006", "availability", "DB instance restarted.")

@@ -46,9 +46,10 @@ type DBInstanceSpec struct {
 	// not: what needs no restart is no modification of the instance.
 	ParameterGeneration int64 `json:"parameterGeneration,omitempty"`
 	// ClusterGroupRevision and GroupRevision are how much of the history of the
-	// cluster's and of its own parameter group is in Parameters.
-	ClusterGroupRevision int64 `json:"clusterGroupRevision,omitempty"`
-	GroupRevision        int64 `json:"groupRevision,omitempty"`
+	// cluster's parameter group of that name, and of its own, is in Parameters.
+	ClusterGroupName     string `json:"clusterGroupName,omitempty"`
+	ClusterGroupRevision int64  `json:"clusterGroupRevision,omitempty"`
+	GroupRevision        int64  `json:"groupRevision,omitempty"`
 }
 
 // DBInstanceStatus is what the controller decided about the instance.

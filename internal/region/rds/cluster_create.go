@@ -89,7 +89,6 @@ func checkCluster(in *rds.CreateDBClusterInput) error {
 	return first(
 		checkEngine(aws.ToString(in.Engine)), checkUsername(user), checkPassword(password), checkPort(in.Port),
 		checkRetention(in.BackupRetentionPeriod), checkLogExports(in.EnableCloudwatchLogsExports),
-		checkParameterGroup(aws.ToString(in.DBClusterParameterGroupName), "DBClusterParameterGroupNotFound"),
 		checkStorageType(in.StorageType), checkNetworkType(in.NetworkType), checkLifecycleSupport(in.EngineLifecycleSupport),
 		checkMonitoring(int(aws.ToInt32(in.MonitoringInterval)), aws.ToString(in.MonitoringRoleArn)),
 		checkInsights(in.PerformanceInsightsRetentionPeriod),
@@ -117,7 +116,7 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 	spec := aurora.DBClusterSpec{
 		Identifier: id, Engine: engine, EngineMode: "provisioned", DatabaseName: aws.ToString(in.DatabaseName),
 		MasterUsername: aws.ToString(in.MasterUsername), MasterPasswordGeneration: 1,
-		Port: int(aws.ToInt32(in.Port)), ParameterGroupName: defaultParameterGroup,
+		Port:             int(aws.ToInt32(in.Port)),
 		StorageEncrypted: aws.ToBool(in.StorageEncrypted), StorageType: aws.ToString(in.StorageType),
 		DeletionProtection: aws.ToBool(in.DeletionProtection), CopyTagsToSnapshot: aws.ToBool(in.CopyTagsToSnapshot),
 		CloudwatchLogExports: in.EnableCloudwatchLogsExports, NetworkType: "IPV4",
@@ -152,15 +151,6 @@ func first(errs ...error) error {
 		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-const defaultParameterGroup = "default.aurora-postgresql15"
-
-func checkParameterGroup(name, code string) error {
-	if name != "" && name != defaultParameterGroup {
-		return awswire.Errorf(404, code, "DB parameter group %s does not exist; this region has %s.", name, defaultParameterGroup)
 	}
 	return nil
 }

@@ -49,11 +49,22 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 			return aurora.DBCluster{}, err
 		}
 	}
+	var parameters string
+	if in.DBClusterParameterGroupName != nil {
+		group, more, err := s.groupFor(c, clusterGroup, in.DBClusterParameterGroupName)
+		if err != nil {
+			return aurora.DBCluster{}, err
+		}
+		parameters, checks = group.Name, append(checks, more...)
+	}
 	return s.updateCluster(ctx, item.Key, func(v *aurora.DBCluster) error {
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is not currently in the available state.", v.Spec.Identifier)
 		}
 		before := v.Spec
+		if parameters != "" {
+			v.Spec.ParameterGroupName = parameters
+		}
 		if err := s.modifyCluster(v, in, groups); err != nil {
 			return err
 		}
@@ -79,6 +90,9 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 	if err != nil {
 		return err
 	}
+	if in.DBInstanceParameterGroupName != nil {
+		return awswire.InvalidParameterCombination("db-instance-parameter-group-name can only be specified for a major version upgrade.")
+	}
 	if in.MasterUserPassword != nil {
 		if err := checkPassword(*in.MasterUserPassword); err != nil {
 			return err
@@ -87,8 +101,6 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 	return first(
 		checkPort(in.Port), checkRetention(in.BackupRetentionPeriod), checkStorageType(in.StorageType),
 		checkNetworkType(in.NetworkType), checkLifecycleSupport(in.EngineLifecycleSupport), checkInsights(in.PerformanceInsightsRetentionPeriod),
-		checkParameterGroup(aws.ToString(in.DBClusterParameterGroupName), "DBClusterParameterGroupNotFound"),
-		checkParameterGroup(aws.ToString(in.DBInstanceParameterGroupName), "DBParameterGroupNotFound"),
 	)
 }
 

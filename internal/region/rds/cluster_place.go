@@ -35,9 +35,14 @@ func (s *service) place(ctx context.Context, c scope, cluster *aurora.DBCluster,
 		return nil, err
 	}
 	spec.AvailabilityZones = zones
+	parameters, parameterChecks, err := s.groupFor(c, clusterGroup, in.DBClusterParameterGroupName)
+	if err != nil {
+		return nil, err
+	}
+	spec.ParameterGroupName = parameters.Name
 	groups, groupChecks, err := s.securityGroups(ctx, c, in.VpcSecurityGroupIds, group.VpcID)
 	spec.VpcSecurityGroupIDs = groups
-	return append(checks, groupChecks...), err
+	return slices.Concat(checks, parameterChecks, groupChecks), err
 }
 
 func zonesFor(c scope, asked []string) ([]string, error) {

@@ -40,7 +40,7 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 	out := &rds.DescribeDBClustersOutput{Marker: marker, DBClusters: make([]types.DBCluster, len(page))}
 	members := s.members()
 	for i, cluster := range page {
-		c.fillCluster(&out.DBClusters[i], cluster, members[cluster.ResourceID])
+		s.fillCluster(c, &out.DBClusters[i], cluster, members[cluster.ResourceID])
 	}
 	return out, nil
 }
@@ -73,12 +73,12 @@ func clusterStatus(v *aurora.DBCluster) string {
 
 func (s *service) showCluster(c scope, v *aurora.DBCluster) *types.DBCluster {
 	out := new(types.DBCluster)
-	c.fillCluster(out, v, s.membersOf(v.ResourceID))
+	s.fillCluster(c, out, v, s.membersOf(v.ResourceID))
 	return out
 }
 
 // fillCluster shows a cluster. What it sets may point into v: read only.
-func (c scope) fillCluster(out *types.DBCluster, v *aurora.DBCluster, members []*aurora.DBInstance) {
+func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster, members []*aurora.DBInstance) {
 	spec := &v.Spec
 	*out = types.DBCluster{
 		DBClusterArn: aws.String(c.arn("cluster", spec.Identifier)), DBClusterIdentifier: &spec.Identifier,
@@ -124,9 +124,10 @@ func (c scope) fillCluster(out *types.DBCluster, v *aurora.DBCluster, members []
 	}
 	out.DBClusterMembers = make([]types.DBClusterMember, 0, len(members))
 	for _, m := range members {
+		parameters, _ := s.applyStatuses(v, m)
 		out.DBClusterMembers = append(out.DBClusterMembers, types.DBClusterMember{
 			DBInstanceIdentifier: &m.Spec.Identifier, IsClusterWriter: aws.Bool(m.ResourceID == v.Status.Writer),
-			DBClusterParameterGroupStatus: aws.String("in-sync"), PromotionTier: aws.Int32(int32(m.Spec.PromotionTier)),
+			DBClusterParameterGroupStatus: &parameters, PromotionTier: aws.Int32(int32(m.Spec.PromotionTier)),
 		})
 	}
 }

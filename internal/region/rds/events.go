@@ -99,8 +99,11 @@ func (s *service) DescribeEvents(ctx context.Context, in *rds.DescribeEventsInpu
 }
 
 func eventARNKind(e aurora.Event) string {
-	if e.SourceType == aurora.SourceDBCluster {
+	switch e.SourceType {
+	case aurora.SourceDBCluster:
 		return "cluster"
+	case string(types.SourceTypeDbParameterGroup):
+		return string(instanceGroup)
 	}
 	return "db"
 }

@@ -17,6 +17,9 @@ func instanceEvents(before, after aurora.DBInstance) []aurora.Event {
 	if before.Spec.Class != after.Spec.Class {
 		all = append(all, aurora.ClassModified(&after))
 	}
+	if before.Spec.ParameterGroupName != after.Spec.ParameterGroupName {
+		all = append(all, aurora.ParameterGroupChanged(&after))
+	}
 	if before.Spec.MonitoringInterval != after.Spec.MonitoringInterval {
 		all = append(all, aurora.MonitoringModified(&after))
 	}

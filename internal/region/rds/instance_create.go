@@ -61,6 +61,11 @@ func (s *service) storeInstance(ctx context.Context, c scope, key string, in *rd
 	if err != nil {
 		return instance, 0, err
 	}
+	parameters, checks, err := s.groupFor(c, instanceGroup, in.DBParameterGroupName)
+	if err != nil {
+		return instance, 0, err
+	}
+	s.startParameters(&cluster.Value, &instance.Spec, parameters)
 	present, _, err := instances.List(ctx, "")
 	if err != nil {
 		return instance, 0, err
@@ -69,8 +74,8 @@ func (s *service) storeInstance(ctx context.Context, c scope, key string, in *rd
 		return instance, 0, err
 	}
 	name := c.name(state.KindDBInstance, instance.Spec.Identifier)
-	rev, err := s.store.Commit(ctx, name.Claim(instance.ResourceID),
-		instances.PutOp(instance.ResourceID, instance, 0), clusters.PutOp(key, cluster.Value, cluster.Revision))
+	rev, err := s.store.Commit(ctx, append(checks, name.Claim(instance.ResourceID),
+		instances.PutOp(instance.ResourceID, instance, 0), clusters.PutOp(key, cluster.Value, cluster.Revision))...)
 	if errors.Is(err, state.ErrConflict) {
 		if _, lookup := s.store.Lookup(ctx, name); lookup == nil {
 			err = awswire.BadRequestf("DBInstanceAlreadyExists", "DB instance already exists: %s", instance.Spec.Identifier)
@@ -95,7 +100,6 @@ func refuseInstance(in *rds.CreateDBInstanceInput) error {
 	}
 	return first(
 		checkEngine(aws.ToString(in.Engine)), checkTier(in.PromotionTier),
-		checkParameterGroup(aws.ToString(in.DBParameterGroupName), "DBParameterGroupNotFound"),
 		checkMonitoring(int(aws.ToInt32(in.MonitoringInterval)), aws.ToString(in.MonitoringRoleArn)), checkCA(in.CACertificateIdentifier),
 		checkInsights(in.PerformanceInsightsRetentionPeriod), checkStorageType(in.StorageType), checkNetworkType(in.NetworkType),
 	)
@@ -150,7 +154,7 @@ func newInstance(c scope, in *rds.CreateDBInstanceInput, cluster *aurora.DBClust
 			Identifier: id, ClusterResourceID: cluster.ResourceID, ClusterIdentifier: cluster.Spec.Identifier, Engine: engine, Class: class,
 			AvailabilityZone: zone, PromotionTier: tier, PubliclyAccessible: aws.ToBool(in.PubliclyAccessible),
 			AutoMinorVersionUpgrade: in.AutoMinorVersionUpgrade == nil || *in.AutoMinorVersionUpgrade,
-			CopyTagsToSnapshot:      aws.ToBool(in.CopyTagsToSnapshot), ParameterGroupName: defaultParameterGroup, CACertificateIdentifier: caIdentifier,
+			CopyTagsToSnapshot:      aws.ToBool(in.CopyTagsToSnapshot), CACertificateIdentifier: caIdentifier,
 			MonitoringInterval: int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
 			PreferredBackupWindow: cluster.Spec.PreferredBackupWindow, PreferredMaintenanceWindow: maintenance,
 		},

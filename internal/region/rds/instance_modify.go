@@ -28,11 +28,39 @@ func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstance
 	if err := checkModifyInstance(in, &cluster.Value); err != nil {
 		return nil, err
 	}
-	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {
+	for {
+		changed, err := s.tryModifyInstance(ctx, c, item.Key, &cluster.Value, in)
+		switch {
+		case errors.Is(err, state.ErrConflict):
+			continue // the parameter group was changed meanwhile
+		case errors.Is(err, state.ErrNotFound):
+			return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
+		case err != nil:
+			return nil, err
+		}
+		return &rds.ModifyDBInstanceOutput{DBInstance: s.showInstance(c, &changed)}, nil
+	}
+}
+
+func (s *service) tryModifyInstance(ctx context.Context, c scope, key string, cluster *aurora.DBCluster, in *rds.ModifyDBInstanceInput) (aurora.DBInstance, error) {
+	var groups *groupPair
+	var checks []state.Op
+	if in.DBParameterGroupName != nil {
+		own, more, err := s.groupFor(c, instanceGroup, in.DBParameterGroupName)
+		if err != nil {
+			return aurora.DBInstance{}, err
+		}
+		pair := s.groupsOf(cluster, own.Name)
+		groups, checks = &pair, more
+	}
+	return s.updateInstance(ctx, key, func(v *aurora.DBInstance) error {
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBInstanceState", "Instance %s is not in available state.", v.Spec.Identifier)
 		}
 		before := v.Spec
+		if groups != nil && v.Spec.ParameterGroupName != groups.own.Name {
+			groups.take(&v.Spec, ownGroupChanged)
+		}
 		modifyInstance(c, &v.Spec, in)
 		if err := checkMonitoring(v.Spec.MonitoringInterval, v.Spec.MonitoringRoleArn); err != nil {
 			return err
@@ -42,14 +70,7 @@ func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstance
 		}
 		v.Generation++
 		return nil
-	})
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &rds.ModifyDBInstanceOutput{DBInstance: s.showInstance(c, &changed)}, nil
+	}, checks...)
 }
 
 func checkModifyInstance(in *rds.ModifyDBInstanceInput, cluster *aurora.DBCluster) error {
@@ -76,7 +97,6 @@ func checkModifyInstance(in *rds.ModifyDBInstanceInput, cluster *aurora.DBCluste
 	return first(
 		checkInstanceBackupWindow(in.PreferredBackupWindow, cluster), checkTier(in.PromotionTier), checkCA(in.CACertificateIdentifier),
 		checkInsights(in.PerformanceInsightsRetentionPeriod),
-		checkParameterGroup(aws.ToString(in.DBParameterGroupName), "DBParameterGroupNotFound"),
 	)
 }
 
@@ -108,14 +128,7 @@ func (s *service) RebootDBInstance(ctx context.Context, in *rds.RebootDBInstance
 	if err != nil {
 		return nil, err
 	}
-	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {
-		if instanceStatus(v) != aurora.InstanceStatusAvailable {
-			return awswire.BadRequestf("InvalidDBInstanceState", "DB Instance %s is not in available state.", v.Spec.Identifier)
-		}
-		v.Spec.RestartGeneration++
-		v.Generation++
-		return nil
-	})
+	changed, err := s.reboot(ctx, item.Key)
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
 	}

@@ -89,7 +89,7 @@ func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance 
 		CustomerOwnedIpEnabled: aws.Bool(false), TagList: showTags(v.Tags),
 		AvailabilityZone: optional(v.Status.AvailabilityZone),
 		DBParameterGroups: []types.DBParameterGroupStatus{{
-			DBParameterGroupName: &spec.ParameterGroupName, ParameterApplyStatus: aws.String(applyStatus(v)),
+			DBParameterGroupName: &spec.ParameterGroupName, ParameterApplyStatus: aws.String(applyInSync),
 		}},
 	}
 	if spec.PerformanceInsightsRetention > 0 {
@@ -100,16 +100,36 @@ func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance 
 	}
 	if item, ok := s.clusters.Get(spec.ClusterResourceID); ok {
 		s.showFromCluster(c, out, &item.Value)
+		_, own := s.applyStatuses(&item.Value, v)
+		out.DBParameterGroups[0].ParameterApplyStatus = &own
 		out.StatusInfos = serverInfos(v, &item.Value)
 	}
 	return out
 }
 
-func applyStatus(v *aurora.DBInstance) string {
-	if v.Server.PendingReboot {
-		return "pending-reboot"
+// Whether an instance has what its parameter groups set.
+const (
+	applyInSync   = "in-sync"
+	applyGoesOn   = "applying"
+	applyAtReboot = "pending-reboot"
+)
+
+// applyStatuses are those of the cluster's parameter group and of the instance's own.
+func (s *service) applyStatuses(cluster *aurora.DBCluster, in *aurora.DBInstance) (ofCluster, own string) {
+	groups := s.groupsOf(cluster, in.Spec.ParameterGroupName)
+	clusterWaits, ownWaits := groups.waits(in)
+	status := func(waits, behind bool) string {
+		switch {
+		case behind || in.Server.Phase != aurora.PhaseNone && in.Server.ParameterGeneration != in.Spec.ParameterGeneration:
+			return applyGoesOn
+		case waits:
+			return applyAtReboot
+		}
+		return applyInSync
 	}
-	return "in-sync"
+	spec := &in.Spec
+	return status(clusterWaits, spec.ClusterGroupName != groups.cluster.Name || spec.ClusterGroupRevision != groups.cluster.Revision),
+		status(ownWaits, spec.GroupRevision != groups.own.Revision)
 }
 
 // showFromCluster sets what an instance has from its cluster.

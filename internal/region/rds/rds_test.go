@@ -3,6 +3,7 @@ package rds_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/aurora/parameter"
 	"github.com/daybreakdb/daybreak/internal/region/awswire/wiretest"
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
@@ -28,6 +30,8 @@ type region struct {
 	*api.Client
 	store *state.Store
 	cfg   aws.Config
+	// running are the parameters that servers were last started with.
+	running map[string]map[string]string
 }
 
 func start(t testing.TB) region {
@@ -44,7 +48,7 @@ func start(t testing.TB) region {
 	// issue 2737). Answers from memory are that fast, and clients try again.
 	cfg.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(retry.NewStandard(), time.Millisecond) }
 	t.Cleanup(cancel)
-	return region{api.NewFromConfig(cfg), store, cfg}
+	return region{api.NewFromConfig(cfg), store, cfg, map[string]map[string]string{}}
 }
 
 // in is the same region's client for another region name.
@@ -182,16 +186,33 @@ func (r region) controlInstance(ctx context.Context, item state.Item[aurora.DBIn
 		return
 	}
 	_, _ = state.DBInstances(r.store).Update(ctx, item.Key, func(v *aurora.DBInstance) error {
-		if v.DeleteRequested || v.Status.ObservedGeneration == v.Generation {
+		if v.DeleteRequested || v.Status.ObservedGeneration == v.Generation && v.Server.ParameterGeneration == v.Spec.ParameterGeneration {
 			return state.ErrUnchanged
 		}
-		v.Server.RestartGeneration = v.Spec.RestartGeneration
+		if v.Status.ObservedGeneration == 0 || v.Server.RestartGeneration != v.Spec.RestartGeneration {
+			r.running[item.Key] = v.Spec.Parameters
+		}
+		v.Server = aurora.ServerReport{Phase: aurora.PhaseRunning, RestartGeneration: v.Spec.RestartGeneration,
+			ParameterGeneration: v.Spec.ParameterGeneration, PendingSettings: pendingSettings(r.running[item.Key], v.Spec.Parameters)}
 		v.Status = aurora.DBInstanceStatus{
 			ObservedGeneration: v.Generation, Status: aurora.InstanceStatusAvailable, AvailabilityZone: v.Region + "a",
 			Endpoint: aurora.Address{Host: v.Spec.Identifier + ".test", Port: 5432},
 		}
 		return nil
 	})
+}
+
+// pendingSettings are the static settings that differ.
+func pendingSettings(running, wanted map[string]string) string {
+	var pending []string
+	for _, p := range parameter.All() {
+		for name := range p.Settings("") {
+			if p.Static && running[name] != wanted[name] {
+				pending = append(pending, name)
+			}
+		}
+	}
+	return strings.Join(pending, ",")
 }
 
 func (r region) controlCluster(ctx context.Context, item state.Item[aurora.DBCluster], instances []state.Item[aurora.DBInstance]) {

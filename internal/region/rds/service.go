@@ -24,6 +24,8 @@ type service struct {
 	clusters     *state.Mirror[aurora.DBCluster]
 	instances    *state.Mirror[aurora.DBInstance]
 	subnetGroups *state.Mirror[SubnetGroup]
+
+	parameterGroups *state.Mirror[ParameterGroup]
 }
 
 // New returns the RDS service. It follows the state until ctx ends.
@@ -39,7 +41,16 @@ func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
 	if s.subnetGroups, err = state.NewMirror(ctx, subnetGroupTable(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
-	wire := awswire.RDS()
+	if s.parameterGroups, err = state.NewMirror(ctx, parameterGroupTable(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	wire := s.register(awswire.RDS())
+	go s.followGroups(ctx)
+	return wire, nil
+}
+
+// register adds the actions to the service.
+func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.CreateDBCluster)
 	awswire.Register(wire, s.DescribeDBClusters)
 	awswire.Register(wire, s.ModifyDBCluster)
@@ -62,7 +73,23 @@ func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
 	awswire.Register(wire, s.DescribeGlobalClusters)
 	awswire.Register(wire, s.DescribeDBEngineVersions)
 	awswire.Register(wire, s.DescribeOrderableDBInstanceOptions)
-	return wire, nil
+	awswire.Register(wire, s.CreateDBClusterParameterGroup)
+	awswire.Register(wire, s.CopyDBClusterParameterGroup)
+	awswire.Register(wire, s.DescribeDBClusterParameterGroups)
+	awswire.Register(wire, s.DescribeDBClusterParameters)
+	awswire.Register(wire, s.DescribeEngineDefaultClusterParameters)
+	awswire.Register(wire, s.ModifyDBClusterParameterGroup)
+	awswire.Register(wire, s.ResetDBClusterParameterGroup)
+	awswire.Register(wire, s.DeleteDBClusterParameterGroup)
+	awswire.Register(wire, s.CreateDBParameterGroup)
+	awswire.Register(wire, s.CopyDBParameterGroup)
+	awswire.Register(wire, s.DescribeDBParameterGroups)
+	awswire.Register(wire, s.DescribeDBParameters)
+	awswire.Register(wire, s.DescribeEngineDefaultParameters)
+	awswire.Register(wire, s.ModifyDBParameterGroup)
+	awswire.Register(wire, s.ResetDBParameterGroup)
+	awswire.Register(wire, s.DeleteDBParameterGroup)
+	return wire
 }
 
 // newResourceID makes an id as AWS does: a prefix and 26 capital letters and
@@ -185,10 +212,28 @@ func (s *service) updateCluster(ctx context.Context, key string, change func(*au
 
 // updateInstance changes an instance's Spec or tags, tells of it, and waits until
 // it is read.
-func (s *service) updateInstance(ctx context.Context, key string, change func(*aurora.DBInstance) error) (aurora.DBInstance, error) {
-	item, err := state.DBInstances(s.store).UpdateTelling(ctx, key, change, instanceEvents)
-	if err != nil {
-		return item.Value, err
+func (s *service) updateInstance(ctx context.Context, key string, change func(*aurora.DBInstance) error, checks ...state.Op) (aurora.DBInstance, error) {
+	table := state.DBInstances(s.store)
+	for {
+		item, err := table.Get(ctx, key)
+		if err != nil {
+			return item.Value, err
+		}
+		before := item.Value
+		err = change(&item.Value)
+		if errors.Is(err, state.ErrUnchanged) {
+			return item.Value, nil
+		}
+		if err != nil {
+			return item.Value, err
+		}
+		ops := append(state.EventOps(instanceEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
+		rev, err := s.store.Commit(ctx, append(ops, checks...)...)
+		if err == nil {
+			return item.Value, s.instances.WaitRevision(ctx, rev)
+		}
+		if !errors.Is(err, state.ErrConflict) || len(checks) > 0 {
+			return item.Value, err
+		}
 	}
-	return item.Value, s.instances.WaitRevision(ctx, item.Revision)
 }

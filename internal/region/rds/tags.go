@@ -120,6 +120,9 @@ func (s *service) changeTags(ctx context.Context, arn string, change func([]auro
 		}
 		changed, err := s.updateSubnetGroup(ctx, group.key(), func(v *SubnetGroup) error { return edit(&v.Tags) })
 		return changed.Tags, err
+	case string(clusterGroup), string(instanceGroup):
+		changed, err := s.updateParameterGroup(ctx, c, groupKind(kind), name, func(g *ParameterGroup) ([]aurora.Event, error) { return nil, edit(&g.Tags) })
+		return changed.Tags, err
 	}
 	return nil, awswire.InvalidParameterValue("Resources of kind %s have no tags in this region.", kind)
 }
@@ -156,6 +159,12 @@ func (s *service) ListTagsForResource(ctx context.Context, in *rds.ListTagsForRe
 		tags = item.Value.Tags
 	case "subgrp":
 		group, err := s.subnetGroup(c, name)
+		if err != nil {
+			return nil, err
+		}
+		tags = group.Tags
+	case string(clusterGroup), string(instanceGroup):
+		group, _, err := s.parameterGroup(c, groupKind(kind), name)
 		if err != nil {
 			return nil, err
 		}
