@@ -10,6 +10,7 @@ type Identity struct {
 	ARN         string // of the caller
 	UserID      string
 	RequestID   string // also in the answer and in the log
+	Principal   any    // of the credential
 }
 
 type identityKey struct{}
