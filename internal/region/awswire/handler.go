@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -196,6 +197,7 @@ func (h *Handler) authenticate(x *exchange, s *signature, ref refusal, body []by
 	x.id.Account, x.id.Region = credential.Account, s.region
 	x.id.AccessKeyID, x.id.ARN, x.id.UserID = credential.AccessKeyID, credential.UserARN, credential.UserID
 	x.id.Principal = credential.Principal
+	x.id.SourceIP, _, _ = net.SplitHostPort(x.request.RemoteAddr)
 	if x.id.UserID == "" {
 		x.id.UserID = credential.Account
 	}

@@ -11,6 +11,7 @@ type Identity struct {
 	UserID      string
 	RequestID   string // also in the answer and in the log
 	Principal   any    // of the credential
+	SourceIP    string // that the request came from
 }
 
 type identityKey struct{}

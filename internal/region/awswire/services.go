@@ -22,6 +22,13 @@ func KMS() *Service {
 	})
 }
 
+// IAM returns AWS Identity and Access Management without actions.
+func IAM() *Service {
+	return newService("iam", "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/", queryCodec{
+		missing: func(name string) *Error { return null("ValidationError", name) },
+	})
+}
+
 // null is the error for a required member in the words that many services have.
 func null(code, name string) *Error {
 	return BadRequestf(code, "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",

@@ -141,7 +141,8 @@ func difference(a, b reflect.Value, path string) string {
 		}
 		return difference(a.Elem(), b.Elem(), path)
 	case reflect.Struct:
-		if t, ok := a.Interface().(time.Time); ok && !t.Equal(b.Interface().(time.Time)) {
+		// The SDK reads JSON's seconds as a float, and so may lose a millisecond.
+		if t, ok := a.Interface().(time.Time); ok && t.Sub(b.Interface().(time.Time)).Abs() > time.Millisecond {
 			return fmt.Sprintf("%s: %v and %v", path, t, b)
 		}
 		var all []string
