@@ -135,8 +135,8 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 	if err != nil {
 		return err
 	}
-	handler, err := region.New(region.Config{
-		Store: in.store, Logger: in.logger, Registry: registry,
+	handler, err := region.New(ctx, region.Config{
+		Store: in.store, Keyring: in.keyring, Logger: in.logger, Registry: registry,
 		Credentials: awswire.StaticCredentials{{
 			AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
 			Account: in.config.Account, UserARN: "arn:aws:iam::" + in.config.Account + ":root", UserID: in.config.Account,

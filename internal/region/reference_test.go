@@ -9,7 +9,9 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/aurora/parameter"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/awswire/wiretest"
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
+	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
 	"github.com/daybreakdb/daybreak/internal/state/statetest"
@@ -29,7 +31,11 @@ func TestReferenceListsTheActionsThatAreServed(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("# AWS actions that the embedded region serves\n\nMade from what is registered: go test ./internal/region -run Reference -update\n")
-	for _, s := range []*awswire.Service{relational, ec2.New(store), sts.New()} {
+	directory, err := iam.NewDirectory(t.Context(), store, nil, wiretest.Credentials())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*awswire.Service{relational, ec2.New(store), iam.New(directory), sts.New(directory)} {
 		fmt.Fprintf(&b, "\n## %s\n\n", s.Name())
 		for _, operation := range s.Operations() {
 			fmt.Fprintf(&b, "- %s\n", operation)

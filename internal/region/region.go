@@ -4,21 +4,27 @@
 package region
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
+	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
 // Config is what the region works with.
 type Config struct {
-	Store       *state.Store
+	Store   *state.Store
+	Keyring *keyring.Keyring
+	// Credentials are those of the account's root, who may do everything. Users
+	// and roles have their own in the state.
 	Credentials awswire.CredentialStore
 	Logger      *slog.Logger
 	Registry    prometheus.Registerer
@@ -26,15 +32,29 @@ type Config struct {
 	Services []*awswire.Service
 }
 
-// New returns the handler of the AWS API.
-func New(cfg Config) (http.Handler, error) {
+// New returns the handler of the AWS API. It follows the state until ctx ends.
+func New(ctx context.Context, cfg Config) (http.Handler, error) {
+	directory, err := iam.NewDirectory(ctx, cfg.Store, cfg.Keyring, cfg.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	services := append(companions(cfg, directory), cfg.Services...)
+	for _, s := range services {
+		nameResources(s)
+	}
 	return awswire.NewHandler(awswire.Config{
-		Services:    append([]*awswire.Service{sts.New(), ec2.New(cfg.Store)}, cfg.Services...),
-		Credentials: cfg.Credentials,
+		Services:    services,
+		Credentials: directory,
+		Authorize:   directory.Authorize,
 		Logger:      cfg.Logger,
 		Registry:    cfg.Registry,
 		Translate:   translate,
 	})
+}
+
+// companions are the services that a database needs around it.
+func companions(cfg Config, directory *iam.Directory) []*awswire.Service {
+	return []*awswire.Service{ec2.New(cfg.Store), iam.New(directory), sts.New(directory)}
 }
 
 // translate turns errors of the state store that actions pass on into AWS's.

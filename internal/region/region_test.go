@@ -17,7 +17,7 @@ import (
 )
 
 func TestOneAddressServesAllServicesAndRegions(t *testing.T) {
-	h, err := region.New(region.Config{
+	h, err := region.New(t.Context(), region.Config{
 		Store: statetest.Start(t), Credentials: wiretest.Credentials(),
 		Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})

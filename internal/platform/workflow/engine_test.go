@@ -64,7 +64,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := region.New(region.Config{Store: store, Logger: slog.New(slog.DiscardHandler), Services: []*awswire.Service{service}, Credentials: awswire.StaticCredentials{{
+	handler, err := region.New(t.Context(), region.Config{Store: store, Logger: slog.New(slog.DiscardHandler), Services: []*awswire.Service{service}, Credentials: awswire.StaticCredentials{{
 		AccessKeyID: "AKIATEST", SecretAccessKey: "test-secret-key", Account: "111122223333", UserARN: "arn:aws:iam::111122223333:root",
 	}}})
 	if err != nil {

@@ -41,6 +41,19 @@ func DecodeQuery(s *Service, operation string, form []byte) (any, error) {
 	return in, c.decode(a, in)
 }
 
+// DecodeJSON decodes a body as the input of an operation of a JSON service.
+func DecodeJSON(s *Service, operation string, body []byte) (any, error) {
+	target := s.codec.(jsonCodec).target + "." + operation
+	r := &http.Request{Method: http.MethodPost, Header: http.Header{"X-Amz-Target": {target}}}
+	c, err := s.codec.parse(s, r, body)
+	if err != nil {
+		return nil, err
+	}
+	a := s.actions[operation]
+	in := a.newInput()
+	return in, c.decode(a, in)
+}
+
 // HasTypes says whether the model has the types of an operation.
 func (s *Service) HasTypes(operation string) bool {
 	for name := range s.model.members {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
@@ -35,6 +36,30 @@ func FuzzQueryDecoderRefusesOrDecodes(f *testing.F) {
 		}
 		if got := in.(*rds.CreateDBClusterInput); aws.ToString(got.DBClusterIdentifier) == "" {
 			t.Fatalf("no identifier in %+v", got)
+		}
+	})
+}
+
+func FuzzJSONDecoderRefusesOrDecodes(f *testing.F) {
+	for _, seed := range []string{
+		`{"KeyId":"a","Plaintext":"AAEC","EncryptionContext":{"k":"v"},"GrantTokens":["x"]}`,
+		`{"KeyId":null}`, `{"KeyId":1}`, `[]`, `{"KeyId":"a","Plaintext":"!"} {}`, `{"KeyId":"\ud800","DryRun":"true"}`,
+		`{"KeyId":"a","Plaintext":"","EncryptionContext":{"k":null},"GrantTokens":[[]]}`,
+	} {
+		f.Add(seed)
+	}
+	s := awswire.KMS()
+	awswire.RegisterClient(s, &kms.Client{}, func(name string) bool { return name == "Encrypt" })
+	f.Fuzz(func(t *testing.T, body string) {
+		in, err := awswire.DecodeJSON(s, "Encrypt", []byte(body))
+		if err != nil {
+			if e, ok := err.(*awswire.Error); !ok || e.Status != 400 {
+				t.Fatalf("error %v", err)
+			}
+			return
+		}
+		if got := in.(*kms.EncryptInput); got.KeyId == nil || got.Plaintext == nil {
+			t.Fatalf("a required member is missing in %+v", got)
 		}
 	})
 }

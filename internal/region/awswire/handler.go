@@ -1,12 +1,14 @@
 package awswire
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -18,8 +20,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxBody is the largest request that is read.
-const maxBody = 1 << 20
+// defaultMaxBody is the largest request that most services read.
+const defaultMaxBody = 1 << 20
 
 // Config is what a handler needs.
 type Config struct {
@@ -30,6 +32,9 @@ type Config struct {
 	// Translate may turn an error of an action that is no *Error into one, as
 	// when a store does not answer. It may be nil.
 	Translate func(error) *Error
+	// Authorize says why a call is not allowed; nothing if it is. If it is nil,
+	// whoever has credentials may do everything.
+	Authorize func(ctx context.Context, c Call) (denied string)
 	// Now is the clock that signatures are compared with; time.Now if nil.
 	Now func() time.Time
 }
@@ -91,9 +96,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e := h.wireError(x, err)
 		x.status, x.code = e.Status, e.Code
 		body = x.codec.failure(x.service, e, x.id.RequestID)
-		if _, isJSON := x.codec.(jsonFallback); isJSON {
-			w.Header().Set("X-Amzn-ErrorType", e.Code)
-		}
+		x.codec.failureHeader(w.Header(), e)
 	}
 	w.Header().Set("X-Amzn-RequestId", x.id.RequestID)
 	w.Header().Set("Content-Type", x.codec.contentType())
@@ -111,11 +114,12 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 			err = errPanic
 		}
 	}()
-	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, maxBody))
+	s, ref := parseSignature(x.request)
+	body, err := h.read(w, x, s, ref)
 	if err != nil {
-		return nil, bodyError(err)
+		return nil, err
 	}
-	if err := h.authenticate(x, body); err != nil {
+	if err := h.authenticate(x, s, ref, body); err != nil {
 		return nil, err
 	}
 	if x.service == nil {
@@ -136,7 +140,11 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 	if err := c.decode(a, in); err != nil {
 		return nil, err
 	}
-	out, err := a.call(WithIdentity(x.request.Context(), x.id), in)
+	ctx := WithIdentity(x.request.Context(), x.id)
+	if err := h.authorize(ctx, x, in); err != nil {
+		return nil, err
+	}
+	out, err := a.call(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -151,33 +159,72 @@ func bodyError(err error) error {
 	return malformed("The request's body could not be read.")
 }
 
-// authenticate finds out who sent the request, for which service and region, and
-// verifies it.
-func (h *Handler) authenticate(x *exchange, body []byte) error {
-	s, ref := parseSignature(x.request)
+// read finds out which service the request is for, and reads as much as that one
+// takes.
+func (h *Handler) read(w http.ResponseWriter, x *exchange, s *signature, ref refusal) ([]byte, error) {
+	service, limit := ref.service, int64(defaultMaxBody)
 	if s != nil {
-		ref.service = s.service
+		service = s.service
 	}
-	if x.service = h.services[ref.service]; x.service != nil {
-		x.codec = x.service.codec
+	if x.service = h.services[service]; x.service != nil {
+		x.codec, limit = x.service.codec, x.service.maxBody
 	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, limit))
+	if err != nil {
+		return nil, bodyError(err)
+	}
+	return body, nil
+}
+
+// authenticate verifies who sent the request.
+func (h *Handler) authenticate(x *exchange, s *signature, ref refusal, body []byte) error {
 	if ref.reason != accepted {
 		return x.codec.refusal(ref)
 	}
-	credential, ok := h.Credentials.Credential(s.accessKeyID)
-	if !ok || s.token != "" {
+	credential, ok := h.Credentials.Credential(s.accessKeyID, s.token)
+	if !ok {
 		return x.codec.refusal(refusal{reason: refusedKey})
 	}
 	if ref := s.verify(x.request, body, credential.SecretAccessKey, h.Now()); ref.reason != accepted {
 		return x.codec.refusal(ref)
+	}
+	if !credential.Expires.IsZero() && !h.Now().Before(credential.Expires) {
+		return x.codec.refusal(refusal{reason: refusedToken})
 	}
 	if !h.region.MatchString(s.region) {
 		return x.codec.refusal(refusal{reason: refusedScope})
 	}
 	x.id.Account, x.id.Region = credential.Account, s.region
 	x.id.AccessKeyID, x.id.ARN, x.id.UserID = credential.AccessKeyID, credential.UserARN, credential.UserID
+	x.id.Principal = credential.Principal
+	x.id.SourceIP, _, _ = net.SplitHostPort(x.request.RemoteAddr)
 	if x.id.UserID == "" {
 		x.id.UserID = credential.Account
+	}
+	return nil
+}
+
+// Call is what Authorize decides on.
+type Call struct {
+	Identity
+	Service   string
+	Operation string
+	Resources []string // ARNs that the call is about; "*" where it is about none
+}
+
+func (h *Handler) authorize(ctx context.Context, x *exchange, in any) error {
+	if h.Authorize == nil {
+		return nil
+	}
+	c := Call{Identity: x.id, Service: x.service.name, Operation: x.operation}
+	if x.service.resources != nil {
+		c.Resources = x.service.resources(ctx, in)
+	}
+	if len(c.Resources) == 0 {
+		c.Resources = []string{"*"}
+	}
+	if denied := h.Authorize(ctx, c); denied != "" {
+		return x.codec.refusal(refusal{reason: refusedPolicy, message: denied})
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ type Identity struct {
 	ARN         string // of the caller
 	UserID      string
 	RequestID   string // also in the answer and in the log
+	Principal   any    // of the credential
+	SourceIP    string // that the request came from
 }
 
 type identityKey struct{}

@@ -10,6 +10,15 @@ type PageLimits struct {
 	Min, Max, Default int
 	// Parameter is the name of the size in errors: MaxRecords, MaxResults.
 	Parameter string
+	// Code is that of errors; InvalidParameterValue if empty.
+	Code string
+}
+
+func (l PageLimits) errorf(format string, args ...any) error {
+	if l.Code == "" {
+		return InvalidParameterValue(format, args...)
+	}
+	return BadRequestf(l.Code, format, args...)
 }
 
 // RDSPages are the limits of most Describe actions of RDS.
@@ -24,7 +33,7 @@ func Page[T any](items []T, marker *string, size *int32, limits PageLimits, key 
 	if size != nil {
 		limit = int(*size)
 		if limit < limits.Min || limit > limits.Max {
-			return nil, nil, InvalidParameterValue("Invalid value %d for %s. Must be between %d and %d",
+			return nil, nil, limits.errorf("Invalid value %d for %s. Must be between %d and %d",
 				limit, limits.Parameter, limits.Min, limits.Max)
 		}
 	}
@@ -33,7 +42,7 @@ func Page[T any](items []T, marker *string, size *int32, limits PageLimits, key 
 	if marker != nil && *marker != "" {
 		after, err := base64.RawURLEncoding.DecodeString(*marker)
 		if err != nil {
-			return nil, nil, InvalidParameterValue("The marker is not one that this service gave out.")
+			return nil, nil, limits.errorf("The marker is not one that this service gave out.")
 		}
 		items = items[sort.Search(len(items), func(i int) bool { return key(items[i]) > string(after) }):]
 	}

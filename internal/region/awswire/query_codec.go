@@ -78,6 +78,8 @@ func (c queryCodec) failure(s *Service, e *Error, requestID string) []byte {
 	return x.buf
 }
 
+func (c queryCodec) failureHeader(http.Header, *Error) {}
+
 func (c queryCodec) contentType() string { return "text/xml;charset=UTF-8" }
 
 // ec2Codec is the EC2 Query protocol: AWS Query with flat lists, no result

@@ -5,6 +5,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -24,6 +26,20 @@ func TestRealClientsUnderstandTheActionsOfEC2InTheModel(t *testing.T) {
 	s := awswire.EC2()
 	awswire.RegisterClient(s, &ec2.Client{}, s.HasTypes)
 	wiretest.Roundtrip(t, s, func(c aws.Config) *ec2.Client { return ec2.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandEveryActionOfIAM(t *testing.T) {
+	s := awswire.IAM()
+	awswire.RegisterClient(s, &iam.Client{}, func(operation string) bool {
+		return operation != "SimulatePrincipalPolicy" // its input has a union
+	})
+	wiretest.Roundtrip(t, s, func(c aws.Config) *iam.Client { return iam.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandEveryActionOfKMS(t *testing.T) {
+	s := awswire.KMS()
+	awswire.RegisterClient(s, &kms.Client{}, all)
+	wiretest.Roundtrip(t, s, func(c aws.Config) *kms.Client { return kms.NewFromConfig(c) })
 }
 
 func TestRealClientsUnderstandEverySignedActionOfSTS(t *testing.T) {

@@ -17,6 +17,8 @@ type Service struct {
 	codec     codec
 	model     *model
 	actions   map[string]*action
+	maxBody   int64
+	resources func(ctx context.Context, in any) []string
 }
 
 type action struct {
@@ -53,6 +55,10 @@ func (s *Service) register(in, out reflect.Type, call func(context.Context, any)
 		output:    s.model.shapeOf(out),
 	}
 }
+
+// NameResources says which ARNs a call is about, for policies: a call that f has
+// none for is about "*". The input is that of any registered action.
+func (s *Service) NameResources(f func(ctx context.Context, in any) []string) { s.resources = f }
 
 // Name is the service's name in the credential scope.
 func (s *Service) Name() string { return s.name }

@@ -1,6 +1,9 @@
 package awswire
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // RDS returns the Amazon RDS service without actions.
 func RDS() *Service {
@@ -10,6 +13,26 @@ func RDS() *Service {
 			return InvalidParameterValue("The parameter %s must be provided and must not be blank.", name)
 		},
 	})
+}
+
+// KMS returns the AWS Key Management Service without actions.
+func KMS() *Service {
+	return newService("kms", "2014-11-01", "", jsonCodec{
+		version: "1.1", target: "TrentService", missing: func(name string) *Error { return null("ValidationException", name) },
+	})
+}
+
+// IAM returns AWS Identity and Access Management without actions.
+func IAM() *Service {
+	return newService("iam", "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/", queryCodec{
+		missing: func(name string) *Error { return null("ValidationError", name) },
+	})
+}
+
+// null is the error for a required member in the words that many services have.
+func null(code, name string) *Error {
+	return BadRequestf(code, "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",
+		strings.ToLower(name[:1])+name[1:])
 }
 
 // EC2 returns the Amazon EC2 service without actions.
@@ -24,17 +47,14 @@ func EC2() *Service {
 // STS returns the AWS Security Token Service without actions.
 func STS() *Service {
 	return newService("sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/", queryCodec{
-		missing: func(name string) *Error {
-			return BadRequestf("ValidationError",
-				"1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", name)
-		},
+		missing: func(name string) *Error { return null("ValidationError", name) },
 	})
 }
 
 func newService(name, version, namespace string, c codec) *Service {
 	return &Service{
 		name: name, version: version, namespace: namespace, codec: c,
-		model: loadModel(name), actions: map[string]*action{},
+		model: loadModel(name), actions: map[string]*action{}, maxBody: defaultMaxBody,
 	}
 }
 
@@ -51,6 +71,8 @@ type codec interface {
 	// unknown is the protocol's error for an operation that is not there.
 	unknown(s *Service, operation string) *Error
 	contentType() string
+	// failureHeader sets what an error has in the header.
+	failureHeader(h http.Header, e *Error)
 }
 
 // call is a request whose operation is known.

@@ -26,11 +26,18 @@ type service struct {
 	typeOf  map[string]string             // function → the type it is for, [] before an element's
 }
 
-func parseService(dir string) (*service, error) {
-	s := &service{
+func newService() *service {
+	return &service{
 		results: map[string]string{}, members: map[string]map[string]*member{},
 		items: map[string]string{}, typeOf: map[string]string{},
 	}
+}
+
+func parseService(dir string) (*service, error) {
+	if hasSchemas(dir) {
+		return parseSchemas(dir)
+	}
+	s := newService()
 	for file, read := range map[string]func(*ast.FuncDecl){
 		"serializers.go": s.serializer, "deserializers.go": s.deserializer, "validators.go": s.validator,
 	} {
