@@ -71,6 +71,6 @@ func Hash(body string) string {
 }
 
 // Encode is the body of an answer.
-func Encode(s *Service, operation string, out any) []byte {
+func Encode(s *Service, operation string, out any) ([]byte, error) {
 	return s.codec.result(nil, s, s.actions[operation], out, newRequestID())
 }

@@ -148,7 +148,7 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 	if err != nil {
 		return nil, err
 	}
-	return x.codec.result(buf, x.service, a, out, x.id.RequestID), nil
+	return x.codec.result(buf, x.service, a, out, x.id.RequestID)
 }
 
 func bodyError(err error) error {

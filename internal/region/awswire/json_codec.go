@@ -37,8 +37,9 @@ func (c jsonCodec) unknown(s *Service, operation string) *Error {
 	return BadRequestf("UnknownOperationException", "The service has no operation %.100q.", operation)
 }
 
-func (c jsonCodec) result(_ *Service, a *action, out any, _ string) ([]byte, error) {
-	return encodeJSON(a.output, reflect.ValueOf(out).Elem())
+func (c jsonCodec) result(buf []byte, _ *Service, a *action, out any, _ string) ([]byte, error) {
+	body, err := encodeJSON(a.output, reflect.ValueOf(out).Elem())
+	return append(buf, body...), err
 }
 
 func (c jsonCodec) failure(_ *Service, e *Error, _ string) []byte { return jsonError(e) }

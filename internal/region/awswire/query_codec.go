@@ -46,7 +46,7 @@ func noOperation(operation, version string) *Error {
 	return BadRequestf("InvalidAction", "Could not find operation %.100s for version %.30s", operation, version)
 }
 
-func (c queryCodec) result(buf []byte, s *Service, a *action, out any, requestID string) []byte {
+func (c queryCodec) result(buf []byte, s *Service, a *action, out any, requestID string) ([]byte, error) {
 	x := xmlWriter{buf}
 	x.open(a.operation+"Response", s.namespace)
 	if result := s.model.operations[a.operation]; result != "" {
@@ -58,7 +58,7 @@ func (c queryCodec) result(buf []byte, s *Service, a *action, out any, requestID
 	x.text("RequestId", requestID)
 	x.close("ResponseMetadata")
 	x.close(a.operation + "Response")
-	return x.buf
+	return x.buf, nil
 }
 
 func (c queryCodec) failure(s *Service, e *Error, requestID string) []byte {
@@ -90,7 +90,7 @@ func (c ec2Codec) unknown(_ *Service, operation string) *Error {
 	return BadRequestf("InvalidAction", "The action %.100s is not valid for this web service.", operation)
 }
 
-func (c ec2Codec) result(buf []byte, s *Service, a *action, out any, requestID string) []byte {
+func (c ec2Codec) result(buf []byte, s *Service, a *action, out any, requestID string) ([]byte, error) {
 	x := xmlWriter{buf}
 	x.open(a.operation+"Response", s.namespace)
 	x.text("requestId", requestID)
@@ -99,7 +99,7 @@ func (c ec2Codec) result(buf []byte, s *Service, a *action, out any, requestID s
 		x.text("return", "true")
 	}
 	x.close(a.operation + "Response")
-	return x.buf
+	return x.buf, nil
 }
 
 func (c ec2Codec) failure(_ *Service, e *Error, requestID string) []byte {

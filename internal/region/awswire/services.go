@@ -63,7 +63,7 @@ type codec interface {
 	// parse reads which operation is asked for; its input is decoded later.
 	parse(s *Service, r *http.Request, body []byte) (call, error)
 	// result appends the body of a successful answer to buf.
-	result(buf []byte, s *Service, a *action, out any, requestID string) []byte
+	result(buf []byte, s *Service, a *action, out any, requestID string) ([]byte, error)
 	// failure is the body of an error.
 	failure(s *Service, e *Error, requestID string) []byte
 	// refusal is the protocol's error for a failed authentication.
