@@ -53,7 +53,7 @@ func TestDamagedBlocksAreFoundWhenTheyAreRead(t *testing.T) {
 	for range 200 {
 		at := r.IntN(len(written))
 		p := make([]byte, 1+r.IntN(len(written)-at))
-		if err := c.ReadAt(p, LSN(at)); err != nil || string(p) != string(written[at:at+len(p)]) {
+		if _, err := c.ReadAt(p, LSN(at)); err != nil || string(p) != string(written[at:at+len(p)]) {
 			t.Fatalf("%d bytes at %d: %v", len(p), at, err)
 		}
 	}
@@ -66,10 +66,10 @@ func TestDamagedBlocksAreFoundWhenTheyAreRead(t *testing.T) {
 	if _, err := file.WriteAt([]byte{written[at] ^ 4}, at); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.ReadAt(make([]byte, 10), 0); err != nil {
+	if _, err := c.ReadAt(make([]byte, 10), 0); err != nil {
 		t.Errorf("another block: %v", err)
 	}
-	if err := c.ReadAt(make([]byte, 10), 2*blockSize+500); !errors.Is(err, errBadBlock) {
+	if _, err := c.ReadAt(make([]byte, 10), 2*blockSize+500); !errors.Is(err, errBadBlock) {
 		t.Errorf("a block with a flipped bit: %v", err)
 	}
 	if bad := c.damaged(); len(bad) != 1 || bad[0] != 2*blockSize {
@@ -83,7 +83,7 @@ func TestDamagedBlocksAreFoundWhenTheyAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := make([]byte, len(written))
-	if err := c.ReadAt(p, 0); err != nil || string(p) != string(written) || len(c.damaged()) != 0 {
+	if _, err := c.ReadAt(p, 0); err != nil || string(p) != string(written) || len(c.damaged()) != 0 {
 		t.Errorf("after the block was mended: %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func TestBlocksThatAreWrittenAgainHaveNewChecksums(t *testing.T) {
 			t.Fatal(i, err)
 		}
 		s, _ = c.State()
-		if err := c.ReadAt(make([]byte, s.End), 0); err != nil {
+		if _, err := c.ReadAt(make([]byte, s.End), 0); err != nil {
 			t.Errorf("after piece %d: %v", i, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,8 @@ type Copy struct {
 
 	mu     sync.Mutex
 	state  State
+	shape  uint64 // another after every change but an append, and never the same again
+	stamp  uint64 // how often others were told of the state
 	seq    uint64 // of the journal's last entry in state
 	blank  bool
 	failed error
@@ -48,7 +51,7 @@ type control struct {
 
 // openCopy opens what is in dir; nothing there is a blank copy.
 func openCopy(j *journal, cluster string, number int, dir string) (*Copy, error) {
-	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, files: map[string]*os.File{}, dirty: map[string]bool{}, bad: map[LSN]bool{}}
+	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, shape: rand.Uint64(), files: map[string]*os.File{}, dirty: map[string]bool{}, bad: map[LSN]bool{}}
 	ctl, err := readControl(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -78,11 +81,6 @@ func (c *Copy) State() (State, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state, c.usable()
-}
-
-func (c *Copy) usableNow() bool {
-	_, err := c.State()
-	return err == nil
 }
 
 // away is a fault that a user asked for: the copy does not answer for a share of
@@ -134,6 +132,7 @@ func (c *Copy) takeJournal(j *journal) {
 	defer c.mu.Unlock()
 	c.journal = j
 	if c.failed == nil && !c.blank {
+		c.shape = rand.Uint64()
 		c.failed = fmt.Errorf("copy %d: its journal was lost", c.number)
 	}
 }
@@ -143,15 +142,33 @@ func (c *Copy) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed == nil {
+		c.shape = rand.Uint64()
 		c.failed = fmt.Errorf("copy %d: %w", c.number, err)
 	}
 }
 
-// format makes a blank copy an empty one. Only a log that never held anything is
-// formatted, and a copy whose state was taken from its peers.
+// format makes a blank copy an empty one, which only those of a log become that
+// never held anything.
 func (c *Copy) format(s State) error {
 	c.step.Lock()
 	defer c.step.Unlock()
+	if _, err := c.State(); !errors.Is(err, errBlank) {
+		return err
+	}
+	return c.makeAnew(s)
+}
+
+// makeAnew gives the copy this state and no bytes. The caller holds step.
+func (c *Copy) makeAnew(s State) error {
+	// Servers of the cluster, which have user ids of their own, pass through.
+	for _, d := range []string{filepath.Dir(filepath.Dir(c.dir)), filepath.Dir(c.dir)} {
+		if err := os.MkdirAll(d, 0o711); err != nil {
+			return err
+		}
+		if err := os.Chmod(d, 0o711); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
@@ -169,8 +186,27 @@ func (c *Copy) format(s State) error {
 	defer c.mu.Unlock()
 	c.closeFiles()
 	clear(c.dirty)
-	c.state, c.seq, c.blank, c.failed = s, seq, false, nil
+	c.state, c.shape, c.seq, c.blank, c.failed = s, rand.Uint64(), seq, false, nil
 	return nil
+}
+
+// anew is Rebuild and format for a log on another host, whose order may be late: it
+// is done only if the copy is what it was when it had this shape, and cannot be
+// used.
+func (c *Copy) anew(shape uint64, rebuild bool, s State) error {
+	c.step.Lock()
+	defer c.step.Unlock()
+	c.mu.Lock()
+	refuse := c.shape != shape || !c.blank && (!rebuild || c.failed == nil && !c.state.Rebuilding)
+	c.mu.Unlock()
+	if refuse {
+		return errChanged
+	}
+	if rebuild {
+		c.makeBlank()
+		s = s.toRebuild()
+	}
+	return c.makeAnew(s)
 }
 
 func (c *Copy) closeFiles() {
@@ -212,7 +248,7 @@ func (c *Copy) changeAny(check func(s *State) error) (State, error) {
 func (c *Copy) set(s State, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state, c.seq = s, seq
+	c.state, c.shape, c.seq = s, rand.Uint64(), seq
 	c.journal.touched(c)
 }
 
@@ -244,13 +280,29 @@ func (c *Copy) Join(b Ballot, newer State) error {
 // Rebuild makes a copy that lost everything one that is being rebuilt: it has
 // the promises of its peers and answers nothing until Rebuilt.
 func (c *Copy) Rebuild(from State) error {
-	from.Rebuilding, from.Begun, from.End, from.Committed = true, false, from.Start, from.Start
-	return c.format(from)
+	c.step.Lock()
+	defer c.step.Unlock()
+	return c.makeAnew(from.toRebuild())
 }
 
 // Rebuilt puts a rebuilt copy into service, as a copy of newer up to its own end.
 func (c *Copy) Rebuilt(newer State) error {
 	_, err := c.changeAny(func(s *State) error { return s.rebuilt(newer) })
+	return err
+}
+
+// rebuiltAs is Rebuilt for a log on another host, whose order may be late: it is
+// done only if the copy is the one of that rebuilding.
+func (c *Copy) rebuiltAs(shape uint64, newer State) error {
+	_, err := c.changeAny(func(s *State) error {
+		c.mu.Lock()
+		changed := c.shape != shape
+		c.mu.Unlock()
+		if changed {
+			return errChanged
+		}
+		return s.rebuilt(newer)
+	})
 	return err
 }
 
@@ -310,16 +362,33 @@ func (c *Copy) file(name string) (*os.File, error) {
 	return f, nil
 }
 
-// ReadAt reads all of p, which the copy must have.
-func (c *Copy) ReadAt(p []byte, at LSN) error {
+// ReadAt reads all of p, which the copy must have. It returns the state that the
+// copy had all the while.
+func (c *Copy) ReadAt(p []byte, at LSN) (State, error) {
 	s, err := c.State()
 	if err != nil {
-		return err
+		return s, err
 	}
+	if err := c.readState(s, p, at); err != nil {
+		return s, err
+	}
+	now, err := c.State()
+	if err == nil && (now.Owner != s.Owner || now.Begun != s.Begun || !slices.Equal(now.Terms, s.Terms)) {
+		err = errChanged
+	}
+	return now, err
+}
+
+// RecordEnd returns where the last record before limit ends, as lastRecordEnd.
+func (c *Copy) RecordEnd(start, limit LSN) (LSN, error) {
+	return lastRecordEnd(func(p []byte, at LSN) error { _, err := c.ReadAt(p, at); return err }, start, limit)
+}
+
+func (c *Copy) readState(s State, p []byte, at LSN) error {
 	if at < s.Start || at+LSN(len(p)) > s.End {
 		return fmt.Errorf("copy %d has %s to %s, not %s and %d bytes more: %w", c.number, s.Start, s.End, at, len(p), errShort)
 	}
-	err = c.read(s, p, at)
+	err := c.read(s, p, at)
 	if errors.Is(err, errBadBlock) { // or it was being replaced by what a newer copy has
 		now, stateErr := c.State()
 		if stateErr == nil && slices.Equal(now.Terms, s.Terms) && now.End >= s.End {
@@ -474,8 +543,8 @@ func syncFile(path string) error {
 	return f.Sync()
 }
 
-// Trim deletes segments that end at or before a position.
-func (c *Copy) Trim(before LSN) error {
+// Trim deletes segments that end at or before a position, as its leader says.
+func (c *Copy) Trim(_ Ballot, before LSN) error {
 	c.step.Lock()
 	defer c.step.Unlock()
 	s, err := c.State()
@@ -516,14 +585,57 @@ func (c *Copy) lost() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// forget makes a copy blank whose directory is gone.
+// forgetIfLost makes a copy blank whose directory is gone.
+func (c *Copy) forgetIfLost() bool {
+	if !c.lost() {
+		return false
+	}
+	c.step.Lock()
+	defer c.step.Unlock()
+	if !c.lost() {
+		return false
+	}
+	c.makeBlank()
+	return true
+}
+
+// forget makes a copy blank.
 func (c *Copy) forget() {
 	c.step.Lock()
 	defer c.step.Unlock()
+	c.makeBlank()
+}
+
+func (c *Copy) makeBlank() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closeFiles()
 	clear(c.dirty)
 	clear(c.bad)
-	c.state, c.blank, c.failed = State{}, true, nil
+	c.state, c.shape, c.blank, c.failed = State{}, rand.Uint64(), true, nil
+}
+
+// refresh is State: nothing is older here.
+func (c *Copy) refresh() (State, error) { return c.State() }
+
+func (c *Copy) place() (host, disk string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return "", c.journal.dir
+}
+
+// tell returns the state for a log on another host, without what that knows.
+func (c *Copy) tell(shape uint64) copyState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stamp++
+	told := copyState{Stamp: c.stamp, Shape: c.shape, End: c.state.End, Committed: c.state.Committed, Problem: toWire(c.usable())}
+	if c.shape != shape {
+		s := c.state
+		told.State, told.Disk = &s, c.journal.dir
+	}
+	for at := range c.bad {
+		told.Damaged = append(told.Damaged, at)
+	}
+	return told
 }

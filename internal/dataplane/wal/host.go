@@ -39,15 +39,21 @@ type HostConfig struct {
 	JournalPerCopy bool
 }
 
+// maxCopies is how many copies a log can have: an entry of a journal has a bit for each.
+const maxCopies = 64
+
 // Host keeps the logs of one host.
 type Host struct {
 	config HostConfig
 	ctx    context.Context
+	end    context.CancelFunc
+	orders *orders
 
 	mu       sync.Mutex
 	journals map[string]*journal // by directory
 	copies   map[string]*Copy    // all that were opened, by directory: one for each
 	served   map[string]*served
+	peers    map[string]*peer // by host
 }
 
 // served is one cluster's log with all that belongs to it.
@@ -55,6 +61,7 @@ type served struct {
 	*Log
 	cluster Cluster
 	feed    *feed
+	others  []*hostGroup // copies on other hosts
 	stop    context.CancelFunc
 	repairs sync.WaitGroup
 
@@ -65,7 +72,9 @@ type served struct {
 // OpenHost opens what the host's disks hold, and brings copies up to what the
 // journals have.
 func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
-	h := &Host{config: c, ctx: ctx, journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}}
+	h := &Host{config: c, journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}, peers: map[string]*peer{}}
+	h.ctx, h.end = context.WithCancel(ctx)
+	h.orders = newOrders(h)
 	dirs, err := filepath.Glob(c.Layout.LogCopies())
 	if err != nil {
 		return nil, err
@@ -75,7 +84,7 @@ func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
 	for _, dir := range dirs {
 		cluster, zone := filepath.Base(filepath.Dir(dir)), filepath.Base(filepath.Dir(filepath.Dir(dir)))
 		number, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), "wal-"))
-		if err != nil || number < 0 || number > 63 {
+		if err != nil || number < 0 || number >= maxCopies {
 			continue
 		}
 		copied, err := openCopy(nil, cluster, number, dir)
@@ -220,10 +229,15 @@ func (h *Host) replace(at string, old *journal) error {
 
 // Close makes everything durable, so that the next start is quick.
 func (h *Host) Close() error {
+	h.orders.close()
+	h.end()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.served {
 		s.close()
+	}
+	for _, p := range h.peers {
+		p.close()
 	}
 	var errs error
 	for _, j := range h.journals {
@@ -247,41 +261,104 @@ func (h *Host) serve(c Cluster) (*served, error) {
 		return s, nil
 	}
 	s := &served{cluster: c}
-	groups := map[*journal]diskGroup{}
-	var order []*journal
-	var replicas []replica
-	var copies []*Copy
-	for n, zone := range c.Zones {
-		copied, err := h.copy(c.ID, zone, n)
-		if err != nil {
-			return nil, err
-		}
-		copies, replicas = append(copies, copied), append(replicas, copied)
-		if groups[copied.journal] == nil {
-			order = append(order, copied.journal)
-		}
-		groups[copied.journal] = append(groups[copied.journal], copied)
-	}
-	var all []group
-	for _, j := range order {
-		all = append(all, groups[j])
-	}
-	s.Log = newLog(c.ID, replicas, all, func(state State) error {
-		for _, c := range copies {
-			if err := c.format(state); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	ctx, cancel := context.WithCancel(h.ctx)
+	if err := h.assemble(ctx, s); err != nil {
+		cancel()
+		return nil, err
+	}
 	s.stop = cancel
 	s.repairs.Go(func() { s.repairLoop(ctx) })
 	for _, n := range s.lanes {
 		s.repairs.Go(n.run)
 	}
+	s.watchOthers(ctx)
 	h.served[c.ID] = s
 	return s, h.listen(s)
+}
+
+// assemble makes the log of the cluster's copies, here and on other hosts.
+func (h *Host) assemble(ctx context.Context, s *served) error {
+	c := s.cluster
+	if len(c.Zones) > maxCopies || len(c.Hosts) > 0 && len(c.Hosts) != len(c.Zones) {
+		return fmt.Errorf("log of %s: %d zones and %d hosts of its copies", c.ID, len(c.Zones), len(c.Hosts))
+	}
+	disks := map[*journal]int{} // index in groups
+	hosts := map[string]*hostGroup{}
+	var groups []group
+	var replicas []replica
+	for n, zone := range c.Zones {
+		if host := c.host(n); host != "" && host != h.config.HostID {
+			if hosts[host] == nil {
+				p, err := h.peer(host)
+				if err != nil {
+					return err
+				}
+				hosts[host] = &hostGroup{via: p, ctx: ctx}
+				groups, s.others = append(groups, hosts[host]), append(s.others, hosts[host])
+			}
+			g := hosts[host]
+			r := newRemote(ctx, g.via, c.ID, host, zone, n)
+			g.copies, replicas = append(g.copies, r), append(replicas, r)
+			continue
+		}
+		copied, err := h.copy(c.ID, zone, n)
+		if err != nil {
+			return err
+		}
+		replicas = append(replicas, copied)
+		i, ok := disks[copied.journal]
+		if !ok {
+			i = len(groups)
+			disks[copied.journal], groups = i, append(groups, diskGroup{})
+		}
+		groups[i] = append(groups[i].(diskGroup), copied)
+	}
+	s.Log = newLog(c.ID, replicas, groups)
+	return nil
+}
+
+// host is where copy n is; empty: on the host that is asked.
+func (c Cluster) host(n int) string {
+	if n < len(c.Hosts) {
+		return c.Hosts[n]
+	}
+	return ""
+}
+
+// peer returns the log of another host, which is reached through our link.
+func (h *Host) peer(host string) (*peer, error) {
+	if err := checkNames(host); err != nil {
+		return nil, err
+	}
+	if h.config.HostID == "" {
+		return nil, fmt.Errorf("a copy is on host %s, and this host does not know which it is", host)
+	}
+	if h.peers[host] == nil {
+		h.peers[host] = newPeer(h.ctx, host, h.config.Layout.Via(host).LogSocket())
+	}
+	return h.peers[host], nil
+}
+
+// watchOthers keeps what is known of copies on other hosts fresh while their log is
+// led here.
+func (s *served) watchOthers(ctx context.Context) {
+	for _, g := range s.others {
+		if p, ok := g.via.(*peer); ok {
+			p.onReturn(s, func() { s.poll(g) })
+		}
+		s.repairs.Go(func() {
+			tick := time.NewTicker(pollInterval)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					s.poll(g)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
 }
 
 // listen opens the feed once the database exists.
@@ -306,7 +383,7 @@ func (h *Host) copy(cluster, zone string, n int) (*Copy, error) {
 	if c := h.copies[dir]; c != nil {
 		return c, nil
 	}
-	if err := h.makeDir(zone, cluster); err != nil {
+	if err := os.MkdirAll(filepath.Join(h.config.Layout.Zones(), zone), 0o711); err != nil {
 		return nil, err
 	}
 	at, err := h.journalDir(zone, dir)
@@ -342,6 +419,10 @@ func (h *Host) makeDir(zone, cluster string) error {
 
 // drop deletes what this host has of a cluster's log: copies, base copies, feed.
 func (h *Host) drop(id string) error {
+	if err := checkNames(id); err != nil {
+		return err
+	}
+	h.orders.drop(id)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.served[id]; s != nil {
@@ -384,16 +465,22 @@ func (s *served) close() {
 	for _, n := range s.lanes {
 		n.close()
 	}
+	for _, g := range s.others {
+		if p, ok := g.via.(*peer); ok {
+			p.forget(s)
+		}
+	}
 	s.repairs.Wait()
 }
 
 // trim deletes what is before a position from every copy.
 func (s *served) trim(before LSN) {
+	b, _ := s.leads()
 	s.mend(func(n int) error {
-		if c, ok := s.copies[n].(*Copy); ok && c.usableNow() {
-			return c.Trim(before)
+		if _, err := s.copies[n].State(); err != nil {
+			return nil
 		}
-		return nil
+		return s.copies[n].Trim(b, before)
 	})
 }
 
@@ -423,10 +510,8 @@ func (s *served) detach() {
 
 // inject takes one copy away for a while.
 func (s *served) inject(q injectRequest) {
-	if c, ok := s.copies[q.Copy%len(s.copies)].(*Copy); ok {
-		c.awayFor(q.Interval, q.Percentage)
-		s.Repair()
-	}
+	s.copies[q.Copy%len(s.copies)].awayFor(q.Interval, q.Percentage)
+	s.Repair()
 }
 
 // ships says whether the shipper of a term runs.

@@ -21,13 +21,23 @@ type replica interface {
 	Join(b Ballot, newer State) error
 	Rebuild(from State) error
 	Rebuilt(newer State) error
-	ReadAt(p []byte, at LSN) error
+	// ReadAt returns the state that the copy had while it was read.
+	ReadAt(p []byte, at LSN) (State, error)
+	RecordEnd(start, limit LSN) (LSN, error)
+	Trim(b Ballot, before LSN) error
+	// refresh is State, newer than the call.
+	refresh() (State, error)
+	// format makes a blank copy one of a log that holds nothing.
+	format(s State) error
 	noteCommitted(lsn LSN)
 	fail(err error)
 	damaged() []LSN
 	patch(at LSN, data []byte, terms []TermBegin) error
-	lost() bool
+	forgetIfLost() bool
 	forget()
+	awayFor(d time.Duration, share float64)
+	// place says on which host the copy is, empty: ours, and on which of its disks.
+	place() (host, disk string)
 }
 
 // group is replicas that become durable together. Append adds bytes to those
@@ -40,14 +50,17 @@ type group interface {
 type Log struct {
 	cluster string
 	copies  []replica
+	near    []int // all copies, those on this host first
 	groups  []group
 	lanes   []*lane // of groups, when there are several
 	write   int     // copies that make bytes committed
 	read    int     // copies that any committed byte is on at least one of
-	format  func(State) error
+	chunk   LSN     // how much is copied from one copy to another at a time
 	log     *slog.Logger
 
 	recordEnd func(read readAt, start, limit LSN) (LSN, error)
+	// nextTry is a try of a term, higher than one that was seen, that nobody else uses.
+	nextTry func(seen int64) int64
 	// call runs f for each of who and returns the answers as they come.
 	call func(who []int, f func(n int) error) <-chan reply
 
@@ -60,6 +73,7 @@ type Log struct {
 	begun   bool        // it has
 	terms   []TermBegin // of the WAL that the writer goes on from
 	least   LSN         // Opened.RecordEnd: the term's writer has all before it
+	handed  LSN         // up to where lanes were given the begun term's bytes
 	gate    Gate
 	changed chan struct{}  // closed when gate or term change
 	wake    chan struct{}  // something for repair to do
@@ -104,17 +118,48 @@ func quorum(copies int) (write, read int) {
 	return write, copies - write + 1
 }
 
-func newLog(cluster string, copies []replica, groups []group, format func(State) error) *Log {
-	l := &Log{cluster: cluster, copies: copies, groups: groups, format: format,
+func newLog(cluster string, copies []replica, groups []group) *Log {
+	l := &Log{cluster: cluster, copies: copies, groups: groups, chunk: fillChunk,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1), xmins: map[any]uint64{}, log: slog.With("cluster", cluster), recordEnd: lastRecordEnd, call: atOnce}
 	l.write, l.read = quorum(len(copies))
 	l.repairing = make([]sync.Mutex, len(copies))
+	l.nextTry = func(seen int64) int64 { return seen + 1 }
+	for _, here := range []bool{true, false} {
+		for n, c := range copies {
+			if host, _ := c.place(); (host == "") == here {
+				l.near = append(l.near, n)
+			}
+		}
+	}
+	if len(l.near) > 0 && !l.here(l.near[len(l.near)-1]) {
+		l.nextTry = newTries()
+	}
 	if len(groups) > 1 {
 		for _, g := range groups {
 			l.lanes = append(l.lanes, newLane(l, g))
 		}
 	}
 	return l
+}
+
+// here says whether a copy is on this host.
+func (l *Log) here(n int) bool {
+	host, _ := l.copies[n].place()
+	return host == ""
+}
+
+// newTries counts by the clock. What other hosts' copies have promised may not be
+// known, so a higher number than the highest known could be one that an earlier
+// process used: two tries that are told apart by nothing could undo each other.
+func newTries() func(seen int64) int64 {
+	var mu sync.Mutex
+	last := int64(0)
+	return func(seen int64) int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		last = max(seen+1, last+1, time.Now().UnixMicro())
+		return last
+	}
 }
 
 // reply is what one copy answered.
@@ -132,8 +177,12 @@ func atOnce(who []int, f func(n int) error) <-chan reply {
 	return answers
 }
 
-// callLimit is how long a copy may take to answer before it counts as away.
-const callLimit = 2 * time.Second
+const (
+	// callLimit is how long a copy may take to answer before it counts as away.
+	callLimit = 2 * time.Second
+	// stragglerLimit is how long others are waited for when enough have answered.
+	stragglerLimit = 100 * time.Millisecond
+)
 
 // each calls f for the replicas at the same time and returns who succeeded, and
 // everybody's errors. It waits for all, but for none longer than callLimit, and
@@ -160,7 +209,7 @@ func (l *Log) each(ctx context.Context, enough int, who []int, f func(n int) err
 			return done, errs
 		}
 		if len(done) >= enough && stragglers == nil {
-			stragglers = time.After(100 * time.Millisecond)
+			stragglers = time.After(stragglerLimit)
 		}
 	}
 	return done, errs
@@ -181,7 +230,7 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	l.opening.Lock()
 	defer l.opening.Unlock()
 	if create {
-		if err := l.create(); err != nil {
+		if err := l.create(ctx, term); err != nil {
 			return Opened{}, err
 		}
 	}
@@ -197,8 +246,7 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	}
 	o := Opened{End: top.End, Timeline: top.History.newest()}
 	if len(top.History) > 0 {
-		read := func(p []byte, at LSN) error { return l.readTerms(best, p, at, top.Terms) }
-		if o.RecordEnd, err = l.recordEnd(read, top.Start, top.End); err != nil {
+		if o.RecordEnd, err = l.lastRecord(best, top); err != nil {
 			return o, fmt.Errorf("copy %d: %w", best, err)
 		}
 		if err := l.crossCheck(best, states, o.RecordEnd); err != nil {
@@ -226,6 +274,18 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	return o, nil
 }
 
+// lastRecord returns where the last complete record ends of what copy best has,
+// which was as top. A copy on another host is best only if none here has as much.
+func (l *Log) lastRecord(best int, top State) (LSN, error) {
+	if !l.here(best) {
+		if end, err := l.copies[best].RecordEnd(top.Start, top.End); err == nil {
+			return end, nil
+		}
+	}
+	read := func(p []byte, at LSN) error { return l.readTerms(best, p, at, top.Terms) }
+	return l.recordEnd(read, top.Start, top.End)
+}
+
 // crossCheck has the other copies confirm where the last record of the best one
 // ends. A record that only the best one cannot read is damaged there; its last
 // block may have no checksum yet.
@@ -239,14 +299,21 @@ func (l *Log) crossCheck(best int, states map[int]State, recordEnd LSN) error {
 	}
 	answers := l.call(who, func(n int) error {
 		s := states[n]
-		end, err := l.recordEnd(l.copies[n].ReadAt, s.Start, min(s.End, top.End))
+		end, err := l.copies[n].RecordEnd(s.Start, min(s.End, top.End))
 		if err == nil && end > recordEnd {
 			err = errBadBlock
 		}
 		return err
 	})
+	limit := time.After(callLimit)
 	for range who {
-		if a := <-answers; errors.Is(a.err, errBadBlock) {
+		var a reply
+		select {
+		case a = <-answers:
+		case <-limit:
+			return nil
+		}
+		if errors.Is(a.err, errBadBlock) {
 			err := fmt.Errorf("%w: copy %d reads on after %s", errBadBlock, a.n, recordEnd)
 			l.copies[best].fail(err)
 			return fmt.Errorf("copy %d: %w", best, err)
@@ -257,13 +324,31 @@ func (l *Log) crossCheck(best int, states map[int]State, recordEnd LSN) error {
 
 // revoke has copies promise the next ballot of the term, and returns what they
 // have.
-func (l *Log) revoke(ctx context.Context, term int64) (Ballot, map[int]State, error) {
-	b := Ballot{Term: term, Try: 1}
-	for _, c := range l.copies {
-		if s, err := c.State(); err == nil && s.Promised.Term == term {
-			b.Try = max(b.Try, s.Promised.Try+1)
+func (l *Log) revoke(ctx context.Context, term int64) (b Ballot, states map[int]State, err error) {
+	for range maxTries {
+		b = Ballot{Term: term, Try: l.nextTry(l.highestTry(term))}
+		if states, err = l.promise(ctx, b); !errors.Is(err, ErrStale) || l.highestTry(term) <= b.Try {
+			break // or copies had promised a higher try than was known
 		}
 	}
+	return b, states, err
+}
+
+const maxTries = 3
+
+// highestTry is the highest of a term's tries that a copy has promised, as far as
+// is known.
+func (l *Log) highestTry(term int64) int64 {
+	highest := int64(0)
+	for _, c := range l.copies {
+		if s, err := c.State(); (err == nil || errors.Is(err, errUnreachable)) && s.Promised.Term == term {
+			highest = max(highest, s.Promised.Try)
+		}
+	}
+	return highest
+}
+
+func (l *Log) promise(ctx context.Context, b Ballot) (map[int]State, error) {
 	var mu sync.Mutex
 	states := map[int]State{}
 	done, errs := l.each(ctx, l.read, l.everyone(), func(n int) error {
@@ -277,11 +362,11 @@ func (l *Log) revoke(ctx context.Context, term int64) (Ballot, map[int]State, er
 	})
 	for _, err := range errs {
 		if errors.Is(err, ErrStale) {
-			return b, nil, fmt.Errorf("term %d of %s: %w", term, l.cluster, err)
+			return nil, fmt.Errorf("term %d of %s: %w", b.Term, l.cluster, err)
 		}
 	}
 	if len(done) < l.read {
-		return b, nil, l.noQuorum("promise term", term, done, errs)
+		return nil, l.noQuorum("promise term", b.Term, done, errs)
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -289,17 +374,43 @@ func (l *Log) revoke(ctx context.Context, term int64) (Ballot, map[int]State, er
 	for _, n := range done {
 		answered[n] = states[n]
 	}
-	return b, answered, nil
+	return answered, nil
 }
 
-// create formats the copies of a log that holds nothing anywhere.
-func (l *Log) create() error {
-	for _, c := range l.copies {
-		if s, err := c.State(); !errors.Is(err, errBlank) && (err != nil || len(s.History) > 0) {
-			return nil
+// create formats the copies of a log that holds nothing anywhere. A host that
+// cannot be asked is no reason to wait if a write quorum is known to be blank.
+func (l *Log) create(ctx context.Context, term int64) error {
+	var mu sync.Mutex
+	known := map[int]error{} // nil: formatted, and holds nothing
+	holds := false
+	_, _ = l.each(ctx, len(l.copies), l.everyone(), func(n int) error {
+		s, err := l.copies[n].refresh()
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil && len(s.History) == 0, errors.Is(err, errBlank):
+			known[n] = err
+		case !errors.Is(err, errUnreachable):
+			holds = true
+		}
+		return err
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if holds || len(known) < l.write {
+		return nil
+	}
+	var blank []int
+	for n, err := range known {
+		if err != nil {
+			blank = append(blank, n)
 		}
 	}
-	return l.format(State{})
+	done, errs := l.each(ctx, len(blank), blank, func(n int) error { return l.copies[n].format(State{}) })
+	if len(known)-len(blank)+len(done) < l.write {
+		return l.noQuorum("make the log for term", term, done, errs)
+	}
+	return nil
 }
 
 func (l *Log) noQuorum(what string, term int64, done []int, errs map[int]error) error {
@@ -323,7 +434,7 @@ func (e *QuorumError) Error() string {
 
 func (l *Log) best(states map[int]State) int {
 	best := -1
-	for n := range l.copies {
+	for _, n := range l.near {
 		if s, ok := states[n]; ok {
 			if best < 0 {
 				best = n
@@ -351,7 +462,6 @@ func (l *Log) bring(n, from int, b Ballot, top State) error {
 	return c.Adopt(b, top, top.End)
 }
 
-// fillChunk is how much is copied from one copy to another at a time.
 const fillChunk = 1 << 20
 
 // fill copies bytes from copy from, which has these terms, until copy n ends at
@@ -362,7 +472,7 @@ func (l *Log) fill(n, from int, b Ballot, terms []TermBegin, end LSN) error {
 	if err != nil && !errors.Is(err, errRebuilding) {
 		return err
 	}
-	buf := make([]byte, min(fillChunk, max(0, end-s.End)))
+	buf := make([]byte, min(l.chunk, max(0, end-s.End)))
 	for at := s.End; at < end; {
 		p := buf[:min(LSN(len(buf)), end-at)]
 		if err := l.readTerms(from, p, at, terms); err != nil {
@@ -377,28 +487,44 @@ func (l *Log) fill(n, from int, b Ballot, terms []TermBegin, end LSN) error {
 }
 
 // readTerms reads from a copy that has these terms, or from another one that has
-// them and the bytes: whoever has the same terms has the same bytes.
+// them and the bytes: whoever has the same terms has the same bytes. A copy on
+// another host is not asked while one here can answer.
 func (l *Log) readTerms(first int, p []byte, at LSN, terms []TermBegin) error {
 	right := func(s State) bool { return slices.Equal(s.Terms, terms) }
-	err := l.readFrom(first, p, at, right)
-	for n := range l.copies {
+	var last error
+	for _, n := range l.nearest(first) {
+		err := l.readFrom(n, p, at, right)
 		if err == nil {
 			return nil
 		}
-		if n != first && l.readFrom(n, p, at, right) == nil {
-			return nil
+		if last == nil || n == first {
+			last = err
 		}
 	}
-	return err
+	return last
+}
+
+// nearest is all copies in the order in which they are read: first comes first, but
+// after those on this host if it is not there.
+func (l *Log) nearest(first int) []int {
+	order := make([]int, 0, len(l.near))
+	for _, n := range l.near {
+		if n != first && l.here(n) && !l.here(first) {
+			order = append(order, n)
+		}
+	}
+	order = append(order, first)
+	for _, n := range l.near {
+		if !slices.Contains(order, n) {
+			order = append(order, n)
+		}
+	}
+	return order
 }
 
 // readFrom reads from a copy whose state was right when that was done.
 func (l *Log) readFrom(n int, p []byte, at LSN, right func(State) bool) error {
-	c := l.copies[n]
-	if err := c.ReadAt(p, at); err != nil {
-		return err
-	}
-	s, err := c.State()
+	s, err := l.copies[n].ReadAt(p, at)
 	if err == nil && !right(s) {
 		err = ErrStale
 	}
@@ -411,6 +537,32 @@ func (l *Log) enter(b Ballot) {
 	defer l.mu.Unlock()
 	if b != l.ballot {
 		l.ballot, l.waits, l.begun = b, false, false
+		l.announce()
+	}
+}
+
+// serves says whether the ballot's writer may append here.
+func (l *Log) serves(b Ballot) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ballot == b && l.begun
+}
+
+// leads says which ballot was opened here and not taken over, if any was.
+func (l *Log) leads() (Ballot, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ballot, l.waits || l.begun
+}
+
+// stepDown ends what is done here for a ballot, because a copy has promised itself
+// to a higher one. If it was in vain, the term's writer opens another try.
+func (l *Log) stepDown(b Ballot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ballot == b && (l.waits || l.begun) {
+		l.log.Info("wal: this host does not lead the log any more", "ballot", b.String())
+		l.waits, l.begun = false, false
 		l.announce()
 	}
 }
@@ -469,7 +621,7 @@ func (l *Log) Begin(ctx context.Context, term int64, h History, from LSN) error 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waits, l.begun = false, true
+	l.waits, l.begun, l.handed = false, true, from
 	l.gate = Gate{h, from}
 	l.announce()
 	return nil
@@ -495,15 +647,18 @@ func (l *Log) Resume(ctx context.Context, term int64) (LSN, error) {
 		return 0, err
 	}
 	top.Owner = b
+	var others []int
 	for n := range states {
 		if n != best {
-			if err := l.catchUp(n, best, b, top); err != nil {
-				l.log.Warn("wal: copy left behind", "copy", n, "error", err)
-			}
+			others = append(others, n)
 		}
 	}
+	_, errs := l.each(ctx, l.write-1, others, func(n int) error { return l.catchUp(n, best, b, top) })
+	for n, err := range errs {
+		l.log.Warn("wal: copy left behind", "copy", n, "error", err)
+	}
 	l.mu.Lock()
-	l.begun = true
+	l.begun, l.handed = true, top.End
 	if len(l.gate.History) == 0 || l.gate.History.newest() != top.History.newest() {
 		l.gate = Gate{top.History, max(top.Committed, top.Terms[len(top.Terms)-1].Begin)}
 	}
@@ -568,7 +723,7 @@ func (l *Log) Read(p []byte, at LSN) error {
 	b, begun := l.ballot, l.begun
 	l.mu.Unlock()
 	last := errBlank
-	for n := range l.copies {
+	for _, n := range l.near {
 		if last = l.readFrom(n, p, at, func(s State) bool { return s.Owner == b && s.Begun == begun }); last == nil {
 			return nil
 		}

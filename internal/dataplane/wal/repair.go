@@ -46,8 +46,9 @@ func (l *Log) repairLoop(ctx context.Context) {
 // the repair that it hangs in.
 func (l *Log) repair() {
 	l.mu.Lock()
-	b, begun := l.ballot, l.begun
+	b, begun, handed := l.ballot, l.begun, l.handed
 	l.mu.Unlock()
+	idle := l.idle() // before the states are looked at
 	states := map[int]State{}
 	away := map[int]bool{}
 	for n, c := range l.copies {
@@ -55,7 +56,7 @@ func (l *Log) repair() {
 		switch {
 		case err == nil && s.Promised.compare(b) <= 0:
 			states[n] = s
-		case err != nil && !errors.Is(err, errAway):
+		case err != nil && !errors.Is(err, errAway) && !errors.Is(err, errUnreachable) && !errors.Is(err, errUnheard):
 			away[n] = true
 		}
 	}
@@ -70,13 +71,29 @@ func (l *Log) repair() {
 		case ok:
 			return l.catchUp(n, best, b, states[best])
 		case away[n]:
-			return l.rebuild(n, best, b, states)
+			return l.rebuild(n, best, b)
 		}
 		return nil
 	})
 	if begun {
 		l.advance(b)
 	}
+	if begun && idle && states[best].End < handed {
+		// No lane holds them and no copy has them: only the writer does. The shipper
+		// ends, and the next one begins where the copies end.
+		l.log.Warn("wal: bytes were lost on their way to every copy", "from", states[best].End.String(), "to", handed.String())
+		l.stepDown(b)
+	}
+}
+
+// idle says whether all lanes are, if there are any.
+func (l *Log) idle() bool {
+	for _, n := range l.lanes {
+		if !n.idle() {
+			return false
+		}
+	}
+	return len(l.lanes) > 0
 }
 
 // mend calls f for every copy that is not being mended, and waits for those that
@@ -85,9 +102,8 @@ func (l *Log) mend(f func(n int) error) {
 	who := slices.DeleteFunc(l.everyone(), func(n int) bool { return !l.repairing[n].TryLock() })
 	answers := l.call(who, func(n int) error {
 		defer l.repairing[n].Unlock()
-		if l.copies[n].lost() {
+		if l.copies[n].forgetIfLost() {
 			l.log.Error("wal: the directory of a copy is gone", "copy", n)
-			l.copies[n].forget()
 			return nil // the next round rebuilds it
 		}
 		err := errors.Join(l.patch(n), f(n))
@@ -186,10 +202,24 @@ const maxFollows = 50
 
 // rebuild makes a copy anew that has lost what it had. Its promises and
 // acknowledgements may be gone, so it takes over those of its peers: of as many
-// that whatever the copy had a part in, one of them had too.
-func (l *Log) rebuild(n, from int, b Ballot, states map[int]State) error {
-	if len(states) < l.write || len(l.copies) == 1 {
-		return fmt.Errorf("%d other copies are there, %d are needed", len(states), l.write)
+// that whatever the copy had a part in, one of them had too. They are asked for
+// what they are now, after the loss was seen.
+func (l *Log) rebuild(n, from int, b Ballot) error {
+	others := slices.DeleteFunc(l.everyone(), func(i int) bool { return i == n })
+	ours, errs := l.each(context.Background(), len(others), others, func(i int) error {
+		s, err := l.copies[i].refresh()
+		if err == nil && s.Promised.compare(b) > 0 {
+			err = ErrStale
+		}
+		return err
+	})
+	for _, err := range errs {
+		if errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	if len(ours) < l.write || len(l.copies) == 1 {
+		return fmt.Errorf("%d other copies are there, %d are needed", len(ours), l.write)
 	}
 	c := l.copies[n]
 	top, err := l.copies[from].State()

@@ -92,6 +92,7 @@ func Serve(ctx context.Context, c HostConfig) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { cancel(host.keepJournals(ctx)) }()
+	go host.findLosses(ctx)
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -169,6 +170,7 @@ func (h *Host) handler() http.Handler {
 	})
 	handle(mux, "POST /drop", func(_ context.Context, q Cluster) (answer, error) { return answer{}, h.drop(q.ID) })
 	handle(mux, "POST /heard", func(context.Context, struct{}) (answer, error) { return answer{Heard: h.heard()}, nil })
+	mux.HandleFunc("GET /copies", h.orders.handle)
 	h.handleBases(mux)
 	return mux
 }
@@ -192,14 +194,17 @@ func handle[Q any](mux *http.ServeMux, pattern string, f func(context.Context, Q
 }
 
 func (s *served) status() *Status {
-	st := &Status{Disks: len(s.groups), Hosts: 1}
+	st := &Status{}
 	s.mu.Lock()
 	b, begun := s.ballot, s.begun
 	st.Term, st.Committed, st.History = b.Term, s.gate.LSN, s.gate.History
 	s.mu.Unlock()
+	hosts, disks := map[string]bool{}, map[[2]string]bool{}
 	for n, c := range s.copies {
 		state, err := c.State()
-		one := CopyStatus{Zone: s.cluster.Zones[n], End: state.End}
+		host, disk := c.place()
+		hosts[host], disks[[2]string{host, disk}] = true, true
+		one := CopyStatus{Zone: s.cluster.Zones[n], Host: s.cluster.host(n), End: state.End}
 		switch {
 		case err != nil:
 			one.Problem = err.Error()
@@ -209,6 +214,7 @@ func (s *served) status() *Status {
 		st.Promised = max(st.Promised, state.Promised.Term)
 		st.Copies = append(st.Copies, one)
 	}
+	st.Hosts, st.Disks = len(hosts), len(disks)
 	st.Start = s.Start()
 	s.shipping.Lock()
 	defer s.shipping.Unlock()

@@ -253,6 +253,9 @@ func (s *shipper) next() (data []byte, err error) {
 	return nil, nil
 }
 
+// errNotLed says that another host may lead the log now.
+var errNotLed = errors.New("this host does not lead the log any more")
+
 var errServerStopped = errors.New("the server ended the stream")
 
 // Lengths of messages of the streaming replication protocol.
@@ -266,6 +269,9 @@ func (s *shipper) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.cancel()
 	s.err = s.pump(ctx)
+	if b, leads := s.log.leads(); b.Term == s.term && !leads {
+		s.err = errors.Join(errNotLed, s.err)
+	}
 	if ctx.Err() == nil {
 		s.slog.Warn("wal: the shipper has ended", "error", s.err)
 	}
@@ -351,6 +357,10 @@ func (s *shipper) reply(ctx context.Context) {
 		if len(s.log.groups) > 1 {
 			_, changed = s.log.Gate()
 			if s.tell(false) != nil {
+				return
+			}
+			if b, leads := s.log.leads(); b.Term != s.term || !leads {
+				_ = s.conn.Close() // which ends the shipper, even if the server sends nothing
 				return
 			}
 		}

@@ -219,6 +219,12 @@ func (s *State) extend(b Ballot, at LSN) error {
 // open says whether the copy takes what the writer of the ballot's term appends.
 func (s *State) open(b Ballot) bool { return s.Promised == b && s.Owner == b && s.Begun }
 
+// toRebuild is what a copy of s begins with that lost everything.
+func (s State) toRebuild() State {
+	s.Rebuilding, s.Begun, s.End, s.Committed = true, false, s.Start, s.Start
+	return s
+}
+
 // rebuilt ends the rebuilding: the copy has all that newer had.
 func (s *State) rebuilt(newer State) error {
 	switch {
