@@ -14,10 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daybreakdb/daybreak/test/faults/disk"
 	"github.com/daybreakdb/daybreak/test/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.MainInNetwork(m)) }
+func TestMain(m *testing.M) {
+	disk.ServeIfAsked()
+	os.Exit(harness.MainInNetwork(m))
+}
 
 var (
 	number  = flag.Int("faults", 20, "how many random faults")

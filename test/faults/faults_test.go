@@ -102,6 +102,12 @@ var faults = []fault{
 	freeze("writer's postmaster stopped for 5 s", 5*time.Second, writerItself),
 	freeze("all processes of the writer stopped for 5 s", 5*time.Second, wholeWriter),
 	freeze("all processes of the writer stopped for 1 s", time.Second, wholeWriter),
+	{name: "all processes of the writer stopped for 15 s, and the log killed", lasts: 15 * time.Second, limit: limit, do: func(c *cluster, _ *rand.Rand) func() {
+		pids := c.primary().all()
+		signal(syscall.SIGSTOP, pids...)
+		signal(syscall.SIGKILL, c.ours("log"))
+		return func() { signal(syscall.SIGCONT, pids...) }
+	}},
 	freeze("reader stopped for 4 s", 4*time.Second, func(c *cluster, r *rand.Rand) []int { return oneReader(c, r).all() }),
 	kill("log killed", own("log")),
 	kill("node killed", own("node")),

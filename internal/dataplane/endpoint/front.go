@@ -138,8 +138,9 @@ func (f *front) listen(ctx context.Context, address string, l *listener) {
 // listenTCP is the one place where listeners are made.
 func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
 	config := net.ListenConfig{
-		// Dead clients are noticed within about two minutes.
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 10 * time.Second, Count: 6},
+		// Clients that are gone without a word, whose locks others wait for, are
+		// noticed within half a minute.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
 	config.SetMultipathTCP(false) // costs on every read and write
 	l, err := config.Listen(ctx, "tcp", address)

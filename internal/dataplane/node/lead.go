@@ -76,7 +76,7 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	if err := w.process.Ready(ctx); err != nil {
 		return w.orEnded(err)
 	}
-	st, err := s.Status(ctx)
+	st, err := w.answers(ctx, s, o)
 	if err != nil {
 		return w.orEnded(err)
 	}
@@ -110,6 +110,23 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	w.setStalled(false)
 	w.startMonitor(ctx, s, o)
 	return nil
+}
+
+// answerLimit is how long a server that is there may take to answer.
+const answerLimit = 5 * time.Second
+
+// answers asks the server for its status. A writer that the log has left is not
+// watched until the log follows it again: if it does not answer, as when it is
+// frozen, that is said here, or nobody would take over.
+func (w *worker) answers(ctx context.Context, s postgres.Server, o order) (postgres.Status, error) {
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	st, err := s.Status(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil && w.leads == o.task.Term {
+		w.log.Warn("node: writer suspected", "reason", err)
+		w.seen.Suspect = err.Error()
+	}
+	return st, err
 }
 
 // killGrace is how long an immediate shutdown may take.

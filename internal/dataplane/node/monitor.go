@@ -106,10 +106,11 @@ type monitor struct {
 
 	takeFaults func(context.Context, postgres.Server, wal.Cluster, chan<- alarm)
 
-	conn    *pgx.Conn
-	suspect string
-	stalled bool
-	since   time.Time // when the log stopped to follow
+	conn      *pgx.Conn
+	suspect   string
+	stalled   bool
+	since     time.Time // when the log stopped to follow
+	committed wal.LSN   // what the quorum was last seen to have
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -197,11 +198,17 @@ func (m *monitor) write(ctx context.Context) (wal.LSN, error) {
 	return lsn, err
 }
 
-// follow sees whether the write reaches the quorum.
+// follow sees whether the write reaches the quorum, or comes nearer to it: behind
+// much WAL, or on busy disks, it may take longer than a beat, and then the log is
+// slow but has its quorum.
 func (m *monitor) follow(limited, ctx context.Context, lsn wal.LSN) {
 	for {
 		st, err := m.wal.Status(limited, m.log)
-		if err == nil && st.Committed >= lsn {
+		nearer := err == nil && st.Term == m.term && st.Committed > m.committed
+		if nearer {
+			m.committed = st.Committed
+		}
+		if nearer || err == nil && st.Committed >= lsn {
 			m.since = time.Time{}
 			m.stall(ctx, false)
 			return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
 	"github.com/daybreakdb/daybreak/internal/region/awswire/wiretest"
+	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
 )
 
@@ -37,7 +38,7 @@ func newFake(t *testing.T) *fake {
 	awswire.Register(s, func(context.Context, *rds.DescribeGlobalClustersInput) (*rds.DescribeGlobalClustersOutput, error) {
 		return &rds.DescribeGlobalClustersOutput{}, nil
 	})
-	f.endpoint = aws.ToString(wiretest.Serve(t, s, sts.New()).BaseEndpoint)
+	f.endpoint = aws.ToString(wiretest.Serve(t, s, sts.New(&iam.Directory{})).BaseEndpoint)
 	return f
 }
 
