@@ -57,6 +57,9 @@ func run(name string, args ...string) error {
 	return nil
 }
 
+// Namespace is the network namespace of a host of a Network.
+func (in *Installation) Namespace() string { return in.ns }
+
 // InNetwork says whether the tests may make a Network.
 func InNetwork() bool { return os.Getenv(ownNet) != "" }
 
