@@ -4,6 +4,7 @@
 package keyring
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -60,13 +61,43 @@ func New(key []byte) (*Keyring, error) {
 	return &Keyring{aead: aead}, nil
 }
 
-// create makes the key under a temporary name and links it into place, so that
-// of several processes that start at once all get the same key.
+// Export reads the root key in dir, for a host that joins.
+func Export(dir string) ([]byte, error) {
+	key, err := os.ReadFile(filepath.Join(dir, rootKey))
+	if err != nil {
+		return nil, fmt.Errorf("root key: %w", err)
+	}
+	return key, nil
+}
+
+// Import makes the key that Export gave that of dir. A directory that has another
+// one is refused.
+func Import(dir string, key []byte) error {
+	if _, err := New(key); err != nil {
+		return err
+	}
+	stored, err := place(filepath.Join(dir, rootKey), key)
+	if err != nil {
+		return fmt.Errorf("root key: %w", err)
+	}
+	if !bytes.Equal(stored, key) {
+		return fmt.Errorf("root key: %s has another one", dir)
+	}
+	return nil
+}
+
+// create makes the key.
 func create(path string) ([]byte, error) {
 	key := make([]byte, keySize)
 	if _, err := rand.Read(key); err != nil {
 		return nil, err
 	}
+	return place(path, key)
+}
+
+// place writes the key under a temporary name and links it into place, so that of
+// several processes that start at once all get the same key: that which it returns.
+func place(path string, key []byte) ([]byte, error) {
 	tmp := path + "." + rand.Text()
 	if err := layout.WriteFile(tmp, key, 0o600); err != nil {
 		return nil, err

@@ -62,3 +62,37 @@ func TestProcessesThatStartTogetherGetOneKey(t *testing.T) {
 		}
 	}
 }
+
+func TestImportedKeyIsTheSameAndReplacesNone(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	k, err := Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := Export(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // repeatable
+		if err := Import(to, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same, err := Open(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := same.Open(k.Seal([]byte("x"), "p"), "p"); err != nil {
+		t.Error(err)
+	}
+	other := t.TempDir()
+	if _, err := Open(other); err != nil {
+		t.Fatal(err)
+	}
+	if err := Import(other, key); err == nil {
+		t.Error("a key was replaced")
+	}
+	if err := Import(t.TempDir(), []byte("short")); err == nil {
+		t.Error("a short key was imported")
+	}
+}

@@ -1,6 +1,7 @@
 // Package pki is the installation's certificate authority: made once, kept in
 // one directory, trusted by the clients that are given its certificate. It
-// issues server certificates in memory and must not know what serves with them.
+// issues certificates in memory, of servers and of the installation's hosts, and
+// must not know what serves with them.
 package pki
 
 import (
@@ -88,12 +89,44 @@ func parse(data []byte) (*CA, error) {
 	return ca, nil
 }
 
-// create makes the authority under a temporary name and links it into place.
+// Export reads the authority in dir, with its key, for a host that joins.
+func Export(dir string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(dir, authorityFile))
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	return data, nil
+}
+
+// Import makes the authority that Export gave that of dir. A directory that has
+// another one is refused.
+func Import(dir string, data []byte) error {
+	if _, err := parse(data); err != nil {
+		return fmt.Errorf("certificate authority: %w", err)
+	}
+	stored, err := place(filepath.Join(dir, authorityFile), data)
+	if err != nil {
+		return fmt.Errorf("certificate authority: %w", err)
+	}
+	if string(stored) != string(data) {
+		return fmt.Errorf("certificate authority: %s has another one", dir)
+	}
+	_, err = Open(dir)
+	return err
+}
+
+// create makes the authority.
 func create(path string) ([]byte, error) {
 	data, err := generate(time.Now())
 	if err != nil {
 		return nil, err
 	}
+	return place(path, data)
+}
+
+// place writes the authority under a temporary name and links it into place. It
+// returns what is there then: what was there before, if anything.
+func place(path string, data []byte) ([]byte, error) {
 	tmp := fmt.Sprintf("%s.%d.%s", path, os.Getpid(), rand.Text())
 	if err := layout.WriteFile(tmp, data, 0o600); err != nil {
 		return nil, err

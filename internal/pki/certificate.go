@@ -20,26 +20,29 @@ const Validity = 30 * 24 * time.Hour
 // Issue makes a key, which is never stored, and a certificate for servers that
 // are reached by these names and addresses.
 func (ca *CA) Issue(names []string, ips []net.IP) (*tls.Certificate, error) {
-	return ca.issue(names, ips, time.Now())
+	return ca.issue(serverTemplate(names, ips), time.Now())
 }
 
-func (ca *CA) issue(names []string, ips []net.IP, now time.Time) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{
+// serverTemplate is what a server's certificate says.
+func serverTemplate(names []string, ips []net.IP) x509.Certificate {
+	return x509.Certificate{
 		Subject:     pkix.Name{Organization: []string{"Daybreak"}},
-		NotBefore:   now.Add(-backdate),
-		NotAfter:    now.Add(Validity),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    names,
 		IPAddresses: ips,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)
+}
+
+func (ca *CA) issue(template x509.Certificate, now time.Time) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("issue certificate for %v %v: %w", names, ips, err)
+		return nil, err
+	}
+	template.NotBefore, template.NotAfter = now.Add(-backdate), now.Add(Validity)
+	der, err := x509.CreateCertificate(rand.Reader, &template, ca.cert, key.Public(), ca.key)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate for %v %v %v: %w", template.DNSNames, template.IPAddresses, template.URIs, err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -48,12 +51,11 @@ func (ca *CA) issue(names []string, ips []net.IP, now time.Time) (*tls.Certifica
 	return &tls.Certificate{Certificate: [][]byte{der, ca.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// Certificate is a server certificate that is renewed while it is in use.
+// Certificate is a certificate that is renewed while it is in use.
 type Certificate struct {
-	ca    *CA
-	names []string
-	ips   []net.IP
-	now   func() time.Time
+	ca       *CA
+	template x509.Certificate
+	now      func() time.Time
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -62,7 +64,7 @@ type Certificate struct {
 // Certificate returns one for servers that are reached by these names and
 // addresses.
 func (ca *CA) Certificate(names []string, ips []net.IP) *Certificate {
-	return &Certificate{ca: ca, names: names, ips: ips, now: time.Now}
+	return &Certificate{ca: ca, template: serverTemplate(names, ips), now: time.Now}
 }
 
 // Get returns a valid certificate. It issues one at the first call, when the
@@ -74,7 +76,7 @@ func (c *Certificate) Get() (*tls.Certificate, error) {
 	if c.current != nil && now.After(c.current.Leaf.NotBefore) && now.Before(c.current.Leaf.NotAfter.Add(-Validity/3)) {
 		return c.current, nil
 	}
-	cert, err := c.ca.issue(c.names, c.ips, now)
+	cert, err := c.ca.issue(c.template, now)
 	if err != nil {
 		return nil, err
 	}
