@@ -1,6 +1,7 @@
 // Package etcd runs the embedded etcd: the process "daybreak etcd". It is a
-// process of its own because etcd ends its process when its disk is full. It
-// knows nothing of what is stored.
+// process of its own because etcd ends its process when its disk is full. With
+// several hosts it is one member of many: it joins the others and decides which
+// of them vote. It knows nothing of what is stored.
 package etcd
 
 import (
@@ -10,17 +11,21 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// Config of a one-member etcd.
+// Config of an etcd.
 type Config struct {
 	Dir    string // data directory, 0700
-	Socket string // unix socket for clients; the peer socket is beside it
+	Socket string // unix socket for clients
 	Quiet  bool   // log only what ends the process
+	// Peer is there when other hosts can have members too. Without it etcd is the
+	// only one, and its peer socket is beside that for clients.
+	Peer *Peer
 }
 
 const (
@@ -39,7 +44,19 @@ func Run(ctx context.Context, c Config) error {
 			return fmt.Errorf("etcd: %w", err)
 		}
 	}
-	cfg, err := config(c)
+	if c.Peer != nil {
+		if err := c.Peer.writeCertificate(); err != nil {
+			return err
+		}
+	}
+	join, err := c.join(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cfg, err := config(c, join)
 	if err != nil {
 		return err
 	}
@@ -48,6 +65,13 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("start etcd in %s: %w", c.Dir, err)
 	}
 	defer server.Close()
+	if c.Peer != nil {
+		keeping, stop := context.WithCancel(ctx)
+		var kept sync.WaitGroup
+		defer kept.Wait()
+		defer stop()
+		kept.Go(func() { c.Peer.keep(keeping, server.Server) })
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -60,7 +84,9 @@ func Run(ctx context.Context, c Config) error {
 
 func peerSocket(c Config) string { return c.Socket + ".peer" }
 
-func config(c Config) (*embed.Config, error) {
+// config makes etcd's settings. join names the members to join; empty: there are
+// none yet, or ours is known to them already.
+func config(c Config, join string) (*embed.Config, error) {
 	cfg := embed.NewConfig()
 	cfg.Name = "daybreak"
 	cfg.Dir = c.Dir
@@ -68,20 +94,36 @@ func config(c Config) (*embed.Config, error) {
 	peer := url.URL{Scheme: "unix", Path: peerSocket(c)}
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+	if c.Peer != nil {
+		if err := c.Peer.configure(cfg); err != nil {
+			return nil, err
+		}
+	}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	if join != "" {
+		cfg.InitialCluster, cfg.ClusterState = join, embed.ClusterStateFlagExisting
+	}
 	cfg.QuotaBackendBytes = quotaBytes
 	cfg.AutoCompactionMode = embed.CompactorModePeriodic
 	cfg.AutoCompactionRetention = compactRetention
 	cfg.TickMs, cfg.ElectionMs = 50, 500
+	logger, err := newLogger(c.Quiet)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
+	return cfg, cfg.Validate()
+}
+
+func newLogger(quiet bool) (*zap.Logger, error) {
 	logs := zap.NewProductionConfig()
 	logs.Level = zap.NewAtomicLevelAt(zapcore.WarnLevel)
-	if c.Quiet {
+	if quiet {
 		logs.Level = zap.NewAtomicLevelAt(zapcore.FatalLevel)
 	}
 	logger, err := logs.Build()
 	if err != nil {
 		return nil, fmt.Errorf("etcd log: %w", err)
 	}
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
-	return cfg, cfg.Validate()
+	return logger, nil
 }

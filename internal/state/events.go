@@ -44,11 +44,11 @@ func EventOps(events []aurora.Event) []Op {
 
 // Events reads the events from a time on, the oldest first.
 func Events(ctx context.Context, s *Store, from time.Time) ([]aurora.Event, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := s.begin(ctx)
 	defer cancel()
-	resp, err := s.client.Get(ctx, eventKey(from), clientv3.WithRange(clientv3.GetPrefixRangeEnd(eventPrefix)))
+	resp, err := client.Get(ctx, eventKey(from), clientv3.WithRange(clientv3.GetPrefixRangeEnd(eventPrefix)))
 	if err != nil {
-		return nil, wrap(err)
+		return nil, wrap(ctx, err)
 	}
 	events := make([]aurora.Event, len(resp.Kvs))
 	for i, kv := range resp.Kvs {
@@ -75,17 +75,17 @@ func PruneEvents(ctx context.Context, s *Store, before time.Time) error {
 
 // pruneEvents forgets the oldest events before a time, and says how many.
 func pruneEvents(ctx context.Context, s *Store, before time.Time) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := s.begin(ctx)
 	defer cancel()
-	old, err := s.client.Get(ctx, eventPrefix, clientv3.WithRange(eventKey(before)), clientv3.WithKeysOnly(), clientv3.WithLimit(pruneBatch))
+	old, err := client.Get(ctx, eventPrefix, clientv3.WithRange(eventKey(before)), clientv3.WithKeysOnly(), clientv3.WithLimit(pruneBatch))
 	if err != nil {
-		return 0, wrap(err)
+		return 0, wrap(ctx, err)
 	}
 	n := len(old.Kvs)
 	if n == 0 {
 		return 0, nil
 	}
 	last := string(old.Kvs[n-1].Key)
-	_, err = s.client.Delete(ctx, eventPrefix, clientv3.WithRange(last+"\x00"))
-	return n, wrap(err)
+	_, err = client.Delete(ctx, eventPrefix, clientv3.WithRange(last+"\x00"))
+	return n, wrap(ctx, err)
 }

@@ -83,11 +83,11 @@ func (n Name) Release(resourceID string) Op {
 
 // Lookup returns the resource id that has the name, or ErrNotFound.
 func (s *Store) Lookup(ctx context.Context, n Name) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := s.begin(ctx)
 	defer cancel()
-	resp, err := s.client.Get(ctx, n.key())
+	resp, err := client.Get(ctx, n.key())
 	if err != nil {
-		return "", wrap(err)
+		return "", wrap(ctx, err)
 	}
 	if len(resp.Kvs) == 0 {
 		return "", fmt.Errorf("%s %s: %w", n.Kind, n.Name, ErrNotFound)

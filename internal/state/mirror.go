@@ -141,14 +141,19 @@ func (m *Mirror[T]) follow(ctx context.Context) {
 	}
 }
 
-// watch applies events until the watch ends (compaction, or a lost leader).
+// watch applies events until the watch ends: compaction, a lost leader, or another
+// member to ask.
 func (m *Mirror[T]) watch(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	member := m.table.store.chooser.await(ctx)
+	if member.left != nil {
+		defer context.AfterFunc(member.left, cancel)()
+	}
 	m.mu.RLock()
 	from := m.revision + 1
 	m.mu.RUnlock()
-	events := m.table.store.client.Watch(clientv3.WithRequireLeader(ctx), m.table.prefix,
+	events := member.client.Watch(clientv3.WithRequireLeader(ctx), m.table.prefix,
 		clientv3.WithPrefix(), clientv3.WithRev(from))
 	for resp := range events {
 		if resp.Err() != nil {

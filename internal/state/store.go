@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -29,24 +30,38 @@ var (
 	ErrUnavailable = errors.New("the state store (etcd) does not answer")
 )
 
+// errForLearner is the answer of a learner to what only voters do.
+var errForLearner = rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner)
+
 // requestTimeout bounds one request to etcd, beside the caller's own deadline.
 const requestTimeout = 10 * time.Second
 
 // Store is a connection to etcd.
 type Store struct {
-	client *clientv3.Client
+	chooser *chooser
 }
 
-// reconnect is how a lost connection is made again: etcd is on this host, and
-// gRPC's own pauses grow to two minutes.
+// reconnect is how a lost connection is made again: etcd is on this host, or its
+// host is reached by a tunnel that starts here, and gRPC's own pauses grow to two
+// minutes.
 var reconnect = grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
 	MinConnectTimeout: 2 * time.Second,
 }
 
-// Open connects to etcd at a unix socket. It does not wait for etcd to answer.
-func Open(socket string) (*Store, error) {
-	client, err := clientv3.New(clientv3.Config{
+// Open connects to etcd at unix sockets, each of another member. A socket can be a
+// pattern for those that come and go. Of the members that can serve the first is
+// asked: see chooser. It does not wait for etcd to answer.
+func Open(sockets ...string) (*Store, error) {
+	chooser, err := newChooser(sockets)
+	if err != nil {
+		return nil, fmt.Errorf("connect to etcd: %w", err)
+	}
+	return &Store{chooser: chooser}, nil
+}
+
+func dial(socket string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{
 		Endpoints:            []string{"unix://" + socket},
 		DialTimeout:          requestTimeout,
 		DialKeepAliveTime:    10 * time.Second,
@@ -54,21 +69,44 @@ func Open(socket string) (*Store, error) {
 		Logger:               zap.NewNop(),
 		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(reconnect)},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("connect to etcd: %w", err)
-	}
-	return &Store{client: client}, nil
 }
 
 // Close ends the connection and all watches.
-func (s *Store) Close() error { return s.client.Close() }
+func (s *Store) Close() error { return s.chooser.close() }
+
+// begin returns what a request needs: the member to ask, and a context that ends
+// with the time of a request, or when that member is found gone.
+func (s *Store) begin(ctx context.Context) (context.Context, *clientv3.Client, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	m := s.chooser.await(ctx)
+	if m.gone == nil {
+		return ctx, m.client, cancel
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.gone, func() { fail(context.Cause(m.gone)) })
+	return ctx, m.client, func() { stop(); fail(nil); cancel() }
+}
+
+// beginWrite is begin for what the members' leader has to write. A write that was
+// on its way to a leader that is no more would wait for its whole time; whether it
+// was done is then not known, as of any that etcd does not answer.
+func (s *Store) beginWrite(ctx context.Context) (context.Context, *clientv3.Client, context.CancelFunc) {
+	ctx, client, cancel := s.begin(ctx)
+	led := s.chooser.leadership()
+	if led == nil {
+		return ctx, client, cancel
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(led, func() { fail(context.Cause(led)) })
+	return ctx, client, func() { stop(); fail(nil); cancel() }
+}
 
 // Ready returns nil once etcd answers a linearizable read.
 func (s *Store) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := s.begin(ctx)
 	defer cancel()
-	_, err := s.client.Get(ctx, root, clientv3.WithCountOnly())
-	return wrap(err)
+	_, err := client.Get(ctx, root, clientv3.WithCountOnly())
+	return wrap(ctx, err)
 }
 
 // Op is one write of a transaction, with the condition it holds under.
@@ -82,7 +120,7 @@ type Op struct {
 // Commit carries out all operations or, with ErrConflict, none of them. It
 // returns the revision of the write.
 func (s *Store) Commit(ctx context.Context, ops ...Op) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := s.beginWrite(ctx)
 	defer cancel()
 	var cmps []clientv3.Cmp
 	var writes []clientv3.Op
@@ -93,9 +131,9 @@ func (s *Store) Commit(ctx context.Context, ops ...Op) (int64, error) {
 		cmps = append(cmps, op.cmps...)
 		writes = append(writes, op.ops...)
 	}
-	resp, err := s.client.Txn(ctx).If(cmps...).Then(writes...).Commit()
+	resp, err := client.Txn(ctx).If(cmps...).Then(writes...).Commit()
 	if err != nil {
-		return 0, wrap(err)
+		return 0, wrap(ctx, err)
 	}
 	if !resp.Succeeded {
 		return 0, ErrConflict
@@ -103,16 +141,29 @@ func (s *Store) Commit(ctx context.Context, ops ...Op) (int64, error) {
 	return resp.Header.Revision, nil
 }
 
-// wrap turns the errors of a lost or slow etcd into ErrUnavailable.
-func wrap(err error) error {
+// wrap turns the errors of a lost or slow etcd into ErrUnavailable. ctx is that of
+// the request.
+func wrap(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(cause, errMemberGone), errors.Is(cause, errLeaderGone):
+		return fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	case errors.Is(err, context.Canceled):
 		return err
-	case errors.Is(err, context.DeadlineExceeded),
-		status.Code(err) == codes.Unavailable, status.Code(err) == codes.DeadlineExceeded:
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errForLearner),
+		code(err) == codes.Unavailable, code(err) == codes.DeadlineExceeded:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("etcd: %w", err)
+}
+
+// code is the kind of an error of gRPC, or of etcd itself.
+func code(err error) codes.Code {
+	var own rpctypes.EtcdError
+	if errors.As(err, &own) {
+		return own.Code()
+	}
+	return status.Code(err)
 }

@@ -33,11 +33,11 @@ func NewTable[T any](s *Store, name string) Table[T] {
 
 // Get reads one value, or returns ErrNotFound.
 func (t Table[T]) Get(ctx context.Context, key string) (Item[T], error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := t.store.begin(ctx)
 	defer cancel()
-	resp, err := t.store.client.Get(ctx, t.prefix+key)
+	resp, err := client.Get(ctx, t.prefix+key)
 	if err != nil {
-		return Item[T]{}, wrap(err)
+		return Item[T]{}, wrap(ctx, err)
 	}
 	if len(resp.Kvs) == 0 {
 		return Item[T]{}, fmt.Errorf("%s%s: %w", t.prefix, key, ErrNotFound)
@@ -48,11 +48,11 @@ func (t Table[T]) Get(ctx context.Context, key string) (Item[T], error) {
 // List reads all values whose keys begin with keyPrefix, in the order of keys,
 // and the revision they were read at.
 func (t Table[T]) List(ctx context.Context, keyPrefix string) ([]Item[T], int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, client, cancel := t.store.begin(ctx)
 	defer cancel()
-	resp, err := t.store.client.Get(ctx, t.prefix+keyPrefix, clientv3.WithPrefix())
+	resp, err := client.Get(ctx, t.prefix+keyPrefix, clientv3.WithPrefix())
 	if err != nil {
-		return nil, 0, wrap(err)
+		return nil, 0, wrap(ctx, err)
 	}
 	items := make([]Item[T], 0, len(resp.Kvs))
 	for _, kv := range resp.Kvs {

@@ -1,0 +1,166 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/daybreakdb/daybreak/internal/pki"
+	"github.com/daybreakdb/daybreak/internal/state"
+)
+
+// Peer is what a member needs that is not the only one.
+type Peer struct {
+	Name string // its name among the members: the id of its host
+	Addr string // host:port at which the link of this host is reached; members meet one port further
+	// Join says that there are other members, also when there is no data here: a
+	// host that joins, or has lost its disk, never begins a state of its own.
+	Join bool
+	// Certificate is this host's. It is written to CertFile, where etcd reads it.
+	Certificate *pki.Certificate
+	CertFile    string
+	CAFile      string
+	// Others is a pattern of the sockets at which the other members answer
+	// clients, and SocketOf the one of a member by its name.
+	Others   string
+	SocketOf func(name string) string
+}
+
+const (
+	// maxLearners is how many members without a vote there can be.
+	maxLearners = 64
+	joinDelay   = 500 * time.Millisecond
+)
+
+// PeerAddr is where the member of a host is reached by the others.
+func PeerAddr(linkAddr string) (string, error) {
+	host, port, err := net.SplitHostPort(linkAddr)
+	if err != nil {
+		return "", fmt.Errorf("link address %q: want host:port: %w", linkAddr, err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 1 || n > 65534 {
+		return "", fmt.Errorf("link address %q: the port must be from 1 to 65534, and etcd takes the one after it", linkAddr)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
+}
+
+// configure has etcd meet other members, by TLS.
+func (p *Peer) configure(cfg *embed.Config) error {
+	addr, err := PeerAddr(p.Addr)
+	if err != nil {
+		return err
+	}
+	// etcd listens at IP addresses only.
+	bind, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("etcd's peer address: %w", err)
+	}
+	cfg.Name = p.Name
+	cfg.ListenPeerUrls = []url.URL{{Scheme: "https", Host: bind.String()}}
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "https", Host: addr}}
+	cfg.InitialClusterToken = p.Name
+	cfg.MaxLearners = maxLearners
+	cfg.PeerTLSInfo.CertFile, cfg.PeerTLSInfo.KeyFile = p.CertFile, p.CertFile
+	cfg.PeerTLSInfo.TrustedCAFile, cfg.PeerTLSInfo.ClientCertAuth = p.CAFile, true
+	cfg.PeerTLSInfo.AllowedCNs = []string{pki.HostCommonName}
+	cfg.PeerTLSInfo.MinVersion = tls.VersionTLS13
+	// A host can have more addresses than the one it is reached at.
+	cfg.PeerTLSInfo.SkipClientSANVerify = true
+	return nil
+}
+
+func (p *Peer) writeCertificate() error {
+	if err := p.Certificate.WriteFile(p.CertFile); err != nil {
+		return fmt.Errorf("certificate of this host: %w", err)
+	}
+	return nil
+}
+
+func (p *Peer) url() (string, error) {
+	addr, err := PeerAddr(p.Addr)
+	return "https://" + addr, err
+}
+
+// join makes this host's etcd a member, where there are others and it has no data,
+// and returns all members in etcd's notation. It waits until the others answer.
+func (c Config) join(ctx context.Context) (string, error) {
+	if c.Peer == nil || !c.Peer.Join || c.hasData() {
+		return "", nil
+	}
+	store, err := state.Open(c.Socket, c.Peer.Others)
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	logger, err := newLogger(c.Quiet)
+	if err != nil {
+		return "", err
+	}
+	for last := ""; ; {
+		members, err := c.Peer.enter(ctx, store)
+		if err == nil {
+			return members, nil
+		}
+		if text := err.Error(); text != last && ctx.Err() == nil {
+			logger.Sugar().Warnf("not joined yet: %v", err)
+			last = text
+		}
+		select {
+		case <-time.After(joinDelay):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// enter adds this host's member as a learner, in place of one that it was before.
+func (p *Peer) enter(ctx context.Context, store *state.Store) (string, error) {
+	own, err := p.url()
+	if err != nil {
+		return "", err
+	}
+	members, err := store.Members(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range members {
+		if m.Name != p.Name && m.PeerURL != own {
+			continue
+		}
+		// What it had is gone, so it must not vote as if it had it.
+		if err := store.RemoveMember(ctx, m.ID); err != nil {
+			return "", fmt.Errorf("remove the member that this host was: %w", err)
+		}
+	}
+	members, err = store.AddLearner(ctx, own)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, m := range members {
+		name := m.Name
+		switch {
+		case m.PeerURL == own:
+			name = p.Name
+		case name == "": // joins too
+			name = fmt.Sprintf("joining-%x", m.ID)
+		}
+		names = append(names, name+"="+m.PeerURL)
+	}
+	return strings.Join(names, ","), nil
+}
+
+// hasData says whether this host's etcd has been a member before.
+func (c Config) hasData() bool {
+	found, err := filepath.Glob(filepath.Join(c.Dir, "member", "wal", "*.wal"))
+	return err != nil || len(found) > 0
+}
