@@ -4,6 +4,7 @@ package config
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -19,19 +21,20 @@ import (
 
 // Config is stored as JSON in <data dir>/config.json.
 type Config struct {
-	HostID       string   `json:"hostId,omitempty"`   // of this host among those of the installation, 8 hexadecimal digits
-	Zones        []string `json:"zones,omitempty"`    // suffixes of the region's zones that this host stands for; none: a, b and c
-	LinkAddr     string   `json:"linkAddr,omitempty"` // host:port at which other hosts reach this one; empty: it is the only one
-	Account      string   `json:"account"`            // AWS account id of the embedded region, 12 digits
-	Region       string   `json:"region"`             // the default region's name
-	RegionAddr   string   `json:"regionAddr"`         // host:port of the AWS API
-	PlatformAddr string   `json:"platformAddr"`       // host:port of the platform's API
-	EndpointBind string   `json:"endpointBind"`       // IP address that endpoints are also published at, or empty
-	EndpointNet  string   `json:"endpointNet"`        // prefix that endpoint addresses are taken from
-	DefaultPort  int      `json:"defaultPort"`        // port of clusters that ask for none
-	PortReason   string   `json:"portReason"`         // why DefaultPort is not 5432, for people
-	LoopbackAs   string   `json:"loopbackAs"`         // address inside the default VPC that a loopback client counts as
-	MinFreeBytes int64    `json:"minFreeBytes"`       // below this much free disk nothing new is created
+	HostID       string   `json:"hostId,omitempty"`    // of this host among those of the installation, 8 hexadecimal digits
+	Zones        []string `json:"zones,omitempty"`     // suffixes of the region's zones that this host stands for; none: a, b and c
+	LinkAddr     string   `json:"linkAddr,omitempty"`  // host:port at which other hosts reach this one; empty: it is the only one
+	FirstHost    string   `json:"firstHost,omitempty"` // LinkAddr of the host that has the APIs; empty: this one
+	Account      string   `json:"account"`             // AWS account id of the embedded region, 12 digits
+	Region       string   `json:"region"`              // the default region's name
+	RegionAddr   string   `json:"regionAddr"`          // host:port of the AWS API
+	PlatformAddr string   `json:"platformAddr"`        // host:port of the platform's API
+	EndpointBind string   `json:"endpointBind"`        // IP address that endpoints are also published at, or empty
+	EndpointNet  string   `json:"endpointNet"`         // prefix that endpoint addresses are taken from
+	DefaultPort  int      `json:"defaultPort"`         // port of clusters that ask for none
+	PortReason   string   `json:"portReason"`          // why DefaultPort is not 5432, for people
+	LoopbackAs   string   `json:"loopbackAs"`          // address inside the default VPC that a loopback client counts as
+	MinFreeBytes int64    `json:"minFreeBytes"`        // below this much free disk nothing new is created
 }
 
 // Credentials are the installation's own AWS test keys and platform token. They
@@ -69,6 +72,9 @@ func Load(l layout.Layout) (Config, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return c, fmt.Errorf("settings in %s: %w", l.Config(), err)
 	}
+	if c.HostID == "" { // of before there could be several hosts
+		c.HostID = l.ID()
+	}
 	return c, c.validate()
 }
 
@@ -90,6 +96,7 @@ func (c Config) Save(l layout.Layout) error {
 // so that installations side by side keep apart.
 func New(l layout.Layout) Config {
 	return Config{
+		HostID:       newHostID(),
 		Account:      DefaultAccount,
 		Region:       fromEnv("DAYBREAK_REGION", DefaultRegion),
 		RegionAddr:   fromEnv("DAYBREAK_REGION_ADDR", DefaultRegionAddr),
@@ -98,6 +105,19 @@ func New(l layout.Layout) Config {
 		LoopbackAs:   DefaultLoopbackAs,
 	}
 }
+
+// newHostID is one that no other host has.
+func newHostID() string {
+	id := make([]byte, 4)
+	_, _ = rand.Read(id) // never fails, see crypto/rand
+	return hex.EncodeToString(id)
+}
+
+// Joined says that this host has joined an installation: the APIs are elsewhere.
+func (c Config) Joined() bool { return c.FirstHost != "" }
+
+// Linked says that there can be other hosts.
+func (c Config) Linked() bool { return c.LinkAddr != "" }
 
 func fromEnv(name, otherwise string) string {
 	if value := os.Getenv(name); value != "" {
@@ -127,13 +147,49 @@ func (c Config) validate() error {
 	if _, err := netip.ParsePrefix(c.EndpointNet); err != nil {
 		return fmt.Errorf("endpoint network: %w", err)
 	}
+	if err := checkZones(c.Zones); err != nil {
+		return err
+	}
+	return checkLinkAddr(c.LinkAddr)
+}
+
+func checkZones(zones []string) error {
+	seen := map[string]bool{}
+	for _, zone := range zones {
+		if zone != "a" && zone != "b" && zone != "c" {
+			return fmt.Errorf("zone %q: a host stands for a, b or c, or several of them", zone)
+		}
+		if seen[zone] {
+			return fmt.Errorf("zone %q: named twice", zone)
+		}
+		seen[zone] = true
+	}
+	return nil
+}
+
+// checkLinkAddr refuses what other hosts cannot reach, and the last port: etcd
+// takes the one after the link's.
+func checkLinkAddr(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("link address %q: want host:port: %w", addr, err)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65534 {
+		return fmt.Errorf("link address %q: want a port from 1 to 65534", addr)
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return fmt.Errorf("link address %q: want the address at which other hosts reach this one", addr)
+	}
 	return nil
 }
 
 // LoadCredentials reads the installation's keys, and makes them at the first use.
 func LoadCredentials(l layout.Layout) (Credentials, error) {
 	var c Credentials
-	path := filepath.Join(l.Keys(), "credentials.json")
+	path := credentialsFile(l)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// AKIA…-shaped, so that tools that check the shape take it.
@@ -142,11 +198,7 @@ func LoadCredentials(l layout.Layout) (Credentials, error) {
 			SecretAccessKey: strings.ToLower(rand.Text()) + rand.Text()[:14],
 			PlatformToken:   rand.Text(),
 		}
-		data, err = json.MarshalIndent(c, "", "  ")
-		if err != nil {
-			return c, err
-		}
-		return c, layout.WriteFile(path, append(data, '\n'), 0o600)
+		return c, c.Save(l)
 	}
 	if err != nil {
 		return c, fmt.Errorf("credentials: %w", err)
@@ -156,3 +208,14 @@ func LoadCredentials(l layout.Layout) (Credentials, error) {
 	}
 	return c, nil
 }
+
+// Save stores the keys.
+func (c Credentials) Save(l layout.Layout) error {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return layout.WriteFile(credentialsFile(l), append(data, '\n'), 0o600)
+}
+
+func credentialsFile(l layout.Layout) string { return filepath.Join(l.Keys(), "credentials.json") }

@@ -58,7 +58,7 @@ func defaultRoot() string {
 // passed through by the clusters' user ids; the rest is the installation's own.
 func (l Layout) Create() error {
 	for dir, mode := range map[string]os.FileMode{
-		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, filepath.Join(l.RunDir(), "hosts"): 0o711, l.Stalls(): 0o700, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
+		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, l.Mirrored(): 0o711, l.Stalls(): 0o700, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
 		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
@@ -107,6 +107,12 @@ func (l Layout) Runs() string { return filepath.Join(l.Root, "runs") }
 // Config is the installation's own settings, written by its first start.
 func (l Layout) Config() string { return filepath.Join(l.Root, "config.json") }
 
+// Hosts has the other hosts of the installation and where they are reached.
+func (l Layout) Hosts() string { return filepath.Join(l.Root, "hosts.json") }
+
+// HostCertificate is by what this host is known to the others, with its key.
+func (l Layout) HostCertificate() string { return filepath.Join(l.PKI(), "host.pem") }
+
 // CAFile is the certificate that clients check endpoints with; anyone may read it.
 func (l Layout) CAFile() string { return filepath.Join(l.Root, "ca.pem") }
 
@@ -127,6 +133,15 @@ func (l Layout) RunDir() string {
 // is at LogSocket, InstanceSocketDir, … there is at the same names below the
 // RunDir of Via(host) here. Only sockets have a place there.
 func (l Layout) Via(host string) Layout { return Layout{Root: l.Root, via: host} }
+
+// Mirrored is where Via of every host is.
+func (l Layout) Mirrored() string { return filepath.Join(l.RunDir(), "hosts") }
+
+// OtherEtcdSockets is a pattern of the EtcdSockets of all other hosts.
+func (l Layout) OtherEtcdSockets() string {
+	literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(l.Mirrored())
+	return filepath.Join(literal, "*", filepath.Base(l.EtcdSocket()))
+}
 
 // EtcdSocket is where etcd answers clients.
 func (l Layout) EtcdSocket() string { return filepath.Join(l.RunDir(), "etcd.sock") }
