@@ -16,23 +16,7 @@ import (
 // serveLog serves the log of a new data directory until the end of the test.
 func serveLog(t *testing.T, zones ...string) (layout.Layout, *Client) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	l, err := layout.New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Create(); err != nil {
-		t.Fatal(err)
-	}
-	for _, z := range zones {
-		if err := os.MkdirAll(filepath.Join(l.Zones(), z), 0o711); err != nil {
-			t.Fatal(err)
-		}
-	}
+	l := newLayout(t, zones...)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- Serve(ctx, HostConfig{Layout: l, HostID: "here"}) }()

@@ -34,7 +34,9 @@ type world struct {
 	committed []byte
 	depth     int
 	story     []string
-	apart     bool // a host's copies are its own: others reach them by messages
+	apart     bool  // a host's copies are its own: others reach them by messages
+	rough     bool  // more is lost, and less is heard of it
+	place     []int // the host of each copy
 	shapes    uint64
 	processes [3]uint64 // how many processes each host's copies have had
 	clock     int64
@@ -78,12 +80,12 @@ func (w *world) deliver(step func() error) error {
 func (w *world) interrupt(oneIn int) {
 	if w.depth < 2 && w.IntN(oneIn) == 0 {
 		w.depth++
-		w.act()
+		for range 1 + w.IntN(4) {
+			w.act()
+		}
 		w.depth--
 	}
 }
-
-func (w *world) host(n int) int { return n % len(w.hosts) }
 
 func (c *simCopy) State() (State, error) {
 	switch {
@@ -339,7 +341,14 @@ type simHost struct {
 
 func newWorld(t *testing.T, seed uint64, copies int, apart bool) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, apart: apart, tries: map[int64]bool{}, hosts: make([]*simHost, 3)}
+	w.rough = apart && w.IntN(2) == 0
+	anywhere := w.IntN(3) == 0
 	for n := range copies {
+		at := n % len(w.hosts)
+		if anywhere {
+			at = w.IntN(len(w.hosts))
+		}
+		w.place = append(w.place, at)
 		w.copies = append(w.copies, &simCopy{w: w, n: n, blank: true, shape: w.newShape()})
 	}
 	for id := range w.hosts {
@@ -358,7 +367,7 @@ func (w *world) newHost(id int) *simHost {
 	others := map[int]*hostGroup{}
 	replicas := make([]replica, len(w.copies))
 	for n, c := range w.copies {
-		at := w.host(n)
+		at := w.place[n]
 		if !w.apart || at == id {
 			replicas[n], here = simLocal{c}, append(here, c)
 			continue
@@ -421,7 +430,11 @@ func (w *world) fail(format string, args ...any) {
 // act lets something happen.
 func (w *world) act() {
 	h := w.hosts[w.IntN(len(w.hosts))]
-	switch w.IntN(24) {
+	kinds := 24
+	if w.rough {
+		kinds = 30
+	}
+	switch w.IntN(kinds) {
 	case 0, 1, 2:
 		h.takeOver()
 	case 3:
@@ -447,10 +460,19 @@ func (w *world) act() {
 		w.restart(w.IntN(len(w.hosts)))
 	case 10, 11, 12:
 		h.lookAround()
+	case 24, 25:
+		w.loseCopy()
+	case 26, 27:
+		h.links[w.IntN(len(h.links))].down = true
+	case 28:
+		w.tell("host %d repairs", h.id)
+		h.repair()
 	default:
 		h.writeSome()
 	}
-	h.runLanes()
+	if !w.rough || w.IntN(3) == 0 {
+		h.runLanes()
+	}
 	w.check()
 }
 
@@ -458,7 +480,7 @@ func (w *world) act() {
 func (w *world) restart(host int) {
 	w.processes[host]++
 	for n, c := range w.copies {
-		if w.host(n) == host {
+		if w.place[n] == host {
 			c.stamp, c.shape = 0, w.newShape()
 		}
 	}

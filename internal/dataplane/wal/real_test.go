@@ -32,6 +32,27 @@ const testPassword = "0123456789012345678901234567890123456789"
 
 func newStand(t *testing.T, zones ...string) *stand {
 	t.Helper()
+	if len(zones) == 0 {
+		zones = []string{"xa", "xa", "xb", "xb", "xc", "xc"}
+	}
+	l := newLayout(t, zones...)
+	s := &stand{T: t, ctx: t.Context(), layout: l, of: Cluster{ID: "cluster-TEST", Zones: zones, Password: testPassword}}
+	s.findPostgres()
+	s.open()
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.showLogs()
+		}
+		if err := s.host.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// newLayout makes the data directory of a host.
+func newLayout(t *testing.T, zones ...string) layout.Layout {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "wal")
 	if err != nil {
 		t.Fatal(err)
@@ -44,31 +65,23 @@ func newStand(t *testing.T, zones ...string) *stand {
 	if err := l.Create(); err != nil {
 		t.Fatal(err)
 	}
-	if len(zones) == 0 {
-		zones = []string{"xa", "xa", "xb", "xb", "xc", "xc"}
-	}
 	for _, z := range zones {
 		if err := os.MkdirAll(filepath.Join(l.Zones(), z), 0o711); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := &stand{T: t, ctx: t.Context(), layout: l, of: Cluster{ID: "cluster-TEST", Zones: zones, Password: testPassword}}
+	return l
+}
+
+func (s *stand) findPostgres() {
+	s.Helper()
+	var err error
 	if s.found, err = postgres.Find(s.ctx); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	if os.Geteuid() == 0 {
 		s.uid = 64000 + os.Getpid()%1000
 	}
-	s.open()
-	t.Cleanup(func() {
-		if t.Failed() {
-			s.showLogs()
-		}
-		if err := s.host.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }
 
 func (s *stand) open() {
