@@ -15,9 +15,10 @@ const Major = "15"
 
 // Installation is the PostgreSQL that this host has.
 type Installation struct {
-	BinDir  string
-	LibDir  string // of loadable modules
-	Version string // 15.18
+	BinDir   string
+	LibDir   string // of loadable modules
+	ShareDir string // of extensions
+	Version  string // 15.18
 }
 
 // Find looks in DAYBREAK_PG_BINDIR and nowhere else when that is set, then in
@@ -34,7 +35,13 @@ func Find(ctx context.Context) (Installation, error) {
 			seen = append(seen, fmt.Sprintf("%s has %s", dir, version))
 			continue
 		}
-		return Installation{BinDir: dir, LibDir: libDir(ctx, dir), Version: version}, nil
+		prefix := filepath.Dir(dir)
+		return Installation{
+			BinDir:   dir,
+			LibDir:   builtInto(ctx, dir, "--pkglibdir", filepath.Join(prefix, "lib")),
+			ShareDir: builtInto(ctx, dir, "--sharedir", filepath.Join(prefix, "share")),
+			Version:  version,
+		}, nil
 	}
 	if len(seen) > 0 {
 		return Installation{}, fmt.Errorf("%w (%s)", ErrNotInstalled, strings.Join(seen, ", "))
@@ -76,10 +83,12 @@ func parseVersion(out string) (string, error) {
 	return m[1], nil
 }
 
-func libDir(ctx context.Context, binDir string) string {
-	out, err := exec.CommandContext(ctx, filepath.Join(binDir, "pg_config"), "--pkglibdir").Output()
+// builtInto asks PostgreSQL for a directory. Where pg_config is a package of its
+// own, and missing, it is fallback.
+func builtInto(ctx context.Context, binDir, which, fallback string) string {
+	out, err := exec.CommandContext(ctx, filepath.Join(binDir, "pg_config"), which).Output()
 	if err != nil {
-		return filepath.Join(filepath.Dir(binDir), "lib")
+		return fallback
 	}
 	return strings.TrimSpace(string(out))
 }

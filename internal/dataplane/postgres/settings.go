@@ -127,6 +127,11 @@ func (s Server) settings(c Config) (map[string]string, error) {
 		all[name] = value
 	}
 	maps.Copy(all, s.mandatory(c.Memory))
+	extensions, err := s.Installation.extensions()
+	if err != nil {
+		return nil, err
+	}
+	all[extensionsSetting] = extensions
 	all["primary_conninfo"], all["primary_slot_name"] = "", ""
 	if c.Upstream != nil {
 		if err := c.Upstream.check(); err != nil {
