@@ -209,20 +209,23 @@ type Call struct {
 	Identity
 	Service   string
 	Operation string
-	Resources []string // ARNs that the call is about; "*" where it is about none
+	// Resources are the ARNs that the call is about; "*" where it is about none.
+	Resources func() []string
 }
 
 func (h *Handler) authorize(ctx context.Context, x *exchange, in any) error {
 	if h.Authorize == nil {
 		return nil
 	}
-	c := Call{Identity: x.id, Service: x.service.name, Operation: x.operation}
-	if x.service.resources != nil {
-		c.Resources = x.service.resources(ctx, in)
-	}
-	if len(c.Resources) == 0 {
-		c.Resources = []string{"*"}
-	}
+	c := Call{Identity: x.id, Service: x.service.name, Operation: x.operation, Resources: func() []string {
+		if x.service.resources == nil {
+			return []string{"*"}
+		}
+		if arns := x.service.resources(ctx, in); len(arns) > 0 {
+			return arns
+		}
+		return []string{"*"}
+	}}
 	if denied := h.Authorize(ctx, c); denied != "" {
 		return x.codec.refusal(refusal{reason: refusedPolicy, message: denied})
 	}

@@ -38,8 +38,7 @@ func (c jsonCodec) unknown(s *Service, operation string) *Error {
 }
 
 func (c jsonCodec) result(buf []byte, _ *Service, a *action, out any, _ string) ([]byte, error) {
-	body, err := encodeJSON(a.output, reflect.ValueOf(out).Elem())
-	return append(buf, body...), err
+	return appendJSON(buf, a.output, reflect.ValueOf(out).Elem()), nil
 }
 
 func (c jsonCodec) failure(_ *Service, e *Error, _ string) []byte { return jsonError(e) }

@@ -10,19 +10,17 @@ import (
 	"time"
 )
 
-// encodeJSON is the answer of a JSON service. As in XML, the lists of the output
-// itself are there also when they are empty.
-func encodeJSON(s *shape, v reflect.Value) ([]byte, error) {
-	object, err := jsonStructure(s, v)
-	if err != nil {
-		return nil, err
-	}
+// appendJSON appends the answer of a JSON service. As in XML, the lists of the
+// output itself are there also when they are empty.
+func appendJSON(buf []byte, s *shape, v reflect.Value) []byte {
+	object := jsonStructure(s, v)
 	for _, f := range s.fields {
 		if f.shape.kind == kindList && object[f.out] == nil {
 			object[f.out] = []any{}
 		}
 	}
-	return json.Marshal(object)
+	text, _ := json.Marshal(object) // of texts, numbers and booleans, which always have JSON
+	return append(buf, text...)
 }
 
 func jsonError(e *Error) []byte {
@@ -33,20 +31,14 @@ func jsonError(e *Error) []byte {
 	return body
 }
 
-func jsonStructure(s *shape, v reflect.Value) (map[string]any, error) {
+func jsonStructure(s *shape, v reflect.Value) map[string]any {
 	object := map[string]any{}
 	for _, f := range s.fields {
-		member := v.Field(f.index)
-		if absent(member) {
-			continue
+		if member := v.Field(f.index); !absent(member) {
+			object[f.out] = jsonValue(f.shape, member)
 		}
-		value, err := jsonValue(f.shape, member)
-		if err != nil {
-			return nil, err
-		}
-		object[f.out] = value
 	}
-	return object, nil
+	return object
 }
 
 // absent says that a member is not written: nil, or an empty enum.
@@ -60,7 +52,7 @@ func absent(v reflect.Value) bool {
 	return false
 }
 
-func jsonValue(s *shape, v reflect.Value) (any, error) {
+func jsonValue(s *shape, v reflect.Value) any {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
@@ -70,46 +62,37 @@ func jsonValue(s *shape, v reflect.Value) (any, error) {
 	case kindList:
 		list := make([]any, v.Len())
 		for i := range list {
-			value, err := jsonValue(s.elem, v.Index(i))
-			if err != nil {
-				return nil, err
-			}
-			list[i] = value
+			list[i] = jsonValue(s.elem, v.Index(i))
 		}
-		return list, nil
+		return list
 	case kindMap:
 		object := make(map[string]any, v.Len())
 		for key, value := range v.Seq2() {
-			encoded, err := jsonValue(s.elem, value)
-			if err != nil {
-				return nil, err
-			}
-			object[key.String()] = encoded
+			object[key.String()] = jsonValue(s.elem, value)
 		}
-		return object, nil
+		return object
 	}
 	return jsonScalar(s, v)
 }
 
-func jsonScalar(s *shape, v reflect.Value) (any, error) {
+func jsonScalar(s *shape, v reflect.Value) any {
 	switch s.kind {
 	case kindString:
-		return v.String(), nil
+		return v.String()
 	case kindBoolean:
-		return v.Bool(), nil
+		return v.Bool()
 	case kindInteger:
-		return v.Int(), nil
+		return v.Int()
 	case kindFloat:
-		f := v.Float()
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil, fmt.Errorf("%v is no number in JSON", f)
+		if f := v.Float(); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return f
 		}
-		return f, nil
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64) // a text, as AWS
 	case kindTimestamp:
 		seconds := float64(v.Interface().(time.Time).UnixMilli()) / 1000
-		return json.Number(strconv.FormatFloat(seconds, 'f', -1, 64)), nil
+		return json.Number(strconv.FormatFloat(seconds, 'f', -1, 64))
 	case kindBlob:
-		return base64.StdEncoding.EncodeToString(v.Bytes()), nil
+		return base64.StdEncoding.EncodeToString(v.Bytes())
 	}
-	return nil, fmt.Errorf("awswire: %s is no scalar", s.goType)
+	panic(fmt.Sprintf("awswire: %s is no scalar", s.goType))
 }

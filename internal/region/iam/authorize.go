@@ -20,7 +20,7 @@ func (d *Directory) Authorize(_ context.Context, c awswire.Call) string {
 		return ""
 	}
 	action := c.Service + ":" + c.Operation
-	for _, resource := range c.Resources {
+	for _, resource := range c.Resources() {
 		if denied := d.decide(who, c.Identity, action, resource); denied != "" {
 			return denied
 		}

@@ -1,26 +1,50 @@
 package rds
 
 import (
-	"crypto/sha256"
+	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/kms"
 )
 
 func lower(s string) string { return strings.ToLower(s) }
 
-// kmsKey is the ARN of the key given by id, alias or ARN, or of the account's
-// default key for RDS.
+// kmsKey is the ARN of the key that was given, which withKeys has looked up, or
+// of the account's default key for RDS.
 func (c scope) kmsKey(given string) string {
+	if given == "" {
+		given = kms.ManagedKeyID(c.account, c.region, "rds")
+	}
 	if strings.HasPrefix(given, "arn:") {
 		return given
 	}
-	if given == "" {
-		given = "alias/aws/rds"
+	return fmt.Sprintf("arn:aws:kms:%s:%s:key/%s", c.region, c.account, given)
+}
+
+// withKeys lets an action begin only if the keys that the request names can be
+// used; the action is given their ARNs.
+func withKeys[I, O any](s *service, action func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		c := scopeOf(ctx)
+		for _, parameter := range []string{"KmsKeyId", "PerformanceInsightsKMSKeyId"} {
+			field := reflect.ValueOf(in).Elem().FieldByName(parameter)
+			if !field.IsValid() || field.IsNil() || field.Elem().Len() == 0 {
+				continue
+			}
+			arn, err := kms.Usable(ctx, s.store, c.account, c.region, field.Elem().String())
+			if errors.Is(err, kms.ErrUnusable) {
+				return nil, awswire.BadRequestf("KMSKeyNotAccessibleFault",
+					"The specified KMS key [%.300s] does not exist, is not enabled or you do not have permissions to access it.", field.Elem().String())
+			}
+			if err != nil {
+				return nil, err
+			}
+			field.Set(reflect.ValueOf(&arn))
+		}
+		return action(ctx, in)
 	}
-	id := given
-	if strings.HasPrefix(given, "alias/") {
-		sum := sha256.Sum256([]byte(c.account + "/" + c.region + "/" + given))
-		id = fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
-	}
-	return fmt.Sprintf("arn:aws:kms:%s:%s:key/%s", c.region, c.account, id)
 }

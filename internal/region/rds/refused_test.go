@@ -66,7 +66,7 @@ func TestClustersThatAreRefused(t *testing.T) {
 		{"IAM authentication", func(i *in) { i.EnableIAMDatabaseAuthentication = aws.Bool(true) }, "InvalidParameterCombination", "EnableIAMDatabaseAuthentication"},
 		{"an option of other engines", func(i *in) { i.EnableLimitlessDatabase = aws.Bool(true) }, "InvalidParameterCombination", "EnableLimitlessDatabase"},
 		{"a storage type of RDS", func(i *in) { i.StorageType = str("gp3") }, "StorageTypeNotSupported", "gp3"},
-		{"a key without encryption", func(i *in) { i.KmsKeyId = str("arn:aws:kms:us-west-2:1:key/k") }, "InvalidParameterCombination", "StorageEncrypted"},
+		{"a key without encryption", func(i *in) { i.KmsKeyId = str("alias/aws/rds") }, "InvalidParameterCombination", "StorageEncrypted"},
 		{"monitoring without a role", func(i *in) { i.MonitoringInterval = aws.Int32(60) }, "InvalidParameterCombination", "MonitoringRoleARN"},
 		{"a log of MySQL", func(i *in) { i.EnableCloudwatchLogsExports = []string{"slowquery"} }, "InvalidParameterCombination", "slowquery"},
 		{"capacity out of steps", func(i *in) {

@@ -51,14 +51,14 @@ func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
 
 // register adds the actions to the service.
 func (s *service) register(wire *awswire.Service) *awswire.Service {
-	awswire.Register(wire, s.CreateDBCluster)
+	awswire.Register(wire, withKeys(s, s.CreateDBCluster))
 	awswire.Register(wire, s.DescribeDBClusters)
-	awswire.Register(wire, s.ModifyDBCluster)
+	awswire.Register(wire, withKeys(s, s.ModifyDBCluster))
 	awswire.Register(wire, s.DeleteDBCluster)
 	awswire.Register(wire, s.FailoverDBCluster)
-	awswire.Register(wire, s.CreateDBInstance)
+	awswire.Register(wire, withKeys(s, s.CreateDBInstance))
 	awswire.Register(wire, s.DescribeDBInstances)
-	awswire.Register(wire, s.ModifyDBInstance)
+	awswire.Register(wire, withKeys(s, s.ModifyDBInstance))
 	awswire.Register(wire, s.RebootDBInstance)
 	awswire.Register(wire, s.DeleteDBInstance)
 	awswire.Register(wire, s.CreateDBSubnetGroup)
