@@ -82,8 +82,19 @@ type DBClusterSpec struct {
 	// Failover is the last request for another writer (FailoverDBCluster).
 	Failover FailoverRequest `json:"failover,omitzero"`
 
+	// Pending waits for the maintenance window.
+	Pending *PendingClusterChanges `json:"pending,omitempty"`
 	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
 	ForceSSL bool `json:"forceSsl,omitempty"`
+}
+
+// PendingClusterChanges are changes that a user did not want at once; what is empty
+// stays as it is. They are no change of Spec before they are made.
+type PendingClusterChanges struct {
+	EngineVersion         string    `json:"engineVersion,omitempty"`
+	StorageType           *string   `json:"storageType,omitempty"`
+	BackupRetentionPeriod int       `json:"backupRetentionPeriod,omitempty"`
+	CloudwatchLogExports  *[]string `json:"cloudwatchLogExports,omitempty"`
 }
 
 // ServerlessV2Scaling bounds the capacity of db.serverless instances, in Aurora

@@ -67,6 +67,11 @@ func CredentialsReset(c *DBCluster) Event {
 	return clusterEvent(c, "RDS-EVENT-0016", "configuration change", "Reset master credentials.")
 }
 
+// VersionUpgraded: the engine version of a cluster is a later one.
+func VersionUpgraded(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0173", "maintenance", "Database cluster engine version has been upgraded.")
+}
+
 // ClassModified and MonitoringModified: a user changed an instance.
 func ClassModified(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0012", "configuration change", "Applying modification to database instance class.")

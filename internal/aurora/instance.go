@@ -39,6 +39,12 @@ type DBInstanceSpec struct {
 	// RestartGeneration grows with every RebootDBInstance.
 	RestartGeneration int64 `json:"restartGeneration,omitempty"`
 
+	// PendingClass waits for the maintenance window.
+	PendingClass string `json:"pendingClass,omitempty"`
+	// PendingUpdate says that the server is to be restarted with the host's newest
+	// PostgreSQL in the maintenance window.
+	PendingUpdate bool `json:"pendingUpdate,omitempty"`
+
 	// Parameters are what the parameter groups of the cluster and of the instance
 	// make of PostgreSQL's settings, by PostgreSQL's names; values may be formulas.
 	Parameters map[string]string `json:"parameters,omitempty"`

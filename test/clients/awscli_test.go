@@ -49,3 +49,37 @@ func TestAWSCLIMakesAClusterAndIsToldWhatIsWrong(t *testing.T) {
 		return is(rds("describe-db-clusters", "--query", "length(DBClusters)", "--output", "text"), "0")
 	})
 }
+
+// TestAWSCLITunesACluster gives a cluster a parameter group and changes it.
+func TestAWSCLITunesACluster(t *testing.T) {
+	t.Parallel()
+	in := harness.New(t, harness.Options{})
+	rds := func(args ...string) string {
+		t.Helper()
+		return in.Run(append([]string{"aws", "rds"}, args...)...)
+	}
+	set := func(parameter string) {
+		t.Helper()
+		rds("modify-db-cluster-parameter-group", "--db-cluster-parameter-group-name", "cli", "--parameters", parameter)
+	}
+	rds("create-db-cluster-parameter-group", "--db-cluster-parameter-group-name", "cli", "--db-parameter-group-family", "aurora-postgresql15", "--description", "of a test")
+	set("ParameterName=work_mem,ParameterValue=8192,ApplyMethod=immediate")
+	rds("create-db-cluster", "--db-cluster-identifier", "cli", "--engine", "aurora-postgresql", "--db-cluster-parameter-group-name", "cli",
+		"--master-username", "postgres", "--master-user-password", harness.Password)
+	rds("create-db-instance", "--db-instance-identifier", "cli-1", "--db-cluster-identifier", "cli", "--engine", "aurora-postgresql", "--db-instance-class", "db.t4g.medium")
+	harness.Eventually(t, 30*time.Second, "the instance is available", func() error {
+		return is(rds("describe-db-instances", "--db-instance-identifier", "cli-1", "--query", "DBInstances[0].DBInstanceStatus", "--output", "text"), "available")
+	})
+	host := rds("describe-db-clusters", "--db-cluster-identifier", "cli", "--query", "DBClusters[0].Endpoint", "--output", "text")
+	at := harness.Endpoint{Host: strings.TrimSpace(host), Port: 5432}
+	harness.Eventually(t, 15*time.Second, "work_mem", in.Is(at, "show work_mem", "8MB"))
+	set("ParameterName=work_mem,ParameterValue=16384,ApplyMethod=immediate")
+	harness.Eventually(t, 15*time.Second, "work_mem", in.Is(at, "show work_mem", "16MB"))
+	listed := rds("describe-db-cluster-parameters", "--db-cluster-parameter-group-name", "cli", "--source", "user", "--query", "Parameters[].ParameterName", "--output", "text")
+	if err := is(listed, "work_mem"); err != nil {
+		t.Error(err)
+	}
+	if all := rds("describe-db-cluster-parameters", "--db-cluster-parameter-group-name", "cli", "--query", "length(Parameters)", "--output", "json"); len(strings.TrimSpace(all)) != 3 {
+		t.Errorf("%s parameters", all)
+	}
+}

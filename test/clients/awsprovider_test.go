@@ -58,3 +58,29 @@ func interchange(t *testing.T, in *harness.Installation, plan, first, second str
 		t.Error("the deployment is there after down")
 	}
 }
+
+// TestEitherProviderSetsParameters deploys the plan with parameter groups by one
+// provider, and plans it by the other.
+func TestEitherProviderSetsParameters(t *testing.T) {
+	t.Parallel()
+	in := harness.New(t, harness.Options{Env: []string{
+		"DAYBREAK_PROVIDER_MIRROR=" + need(t, "DAYBREAK_TEST_AWS_PROVIDER_MIRROR"),
+	}})
+	plan := in.PlanWithParameters()
+	for _, c := range []struct{ first, second string }{{"registry", "embedded"}, {"embedded", "registry"}} {
+		name := "tuned-" + c.first
+		up := upArgs(in, plan, name)
+		var d harness.Deployment
+		in.JSON(&d, append(up, "--provider", c.first)...)
+		for parameter, want := range harness.PlanParameters {
+			if got, err := in.Query(d.Endpoints.Writer, "SHOW "+parameter); err != nil || got != want {
+				t.Errorf("%s by %s: %q (%v), want %s", parameter, c.first, got, err, want)
+			}
+		}
+		in.JSON(&d, append(up, "--provider", c.second)...)
+		if d.Changed {
+			t.Errorf("made by %s, %s changes something", c.first, c.second)
+		}
+		in.Run("down", name, "--yes")
+	}
+}

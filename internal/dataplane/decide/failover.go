@@ -45,7 +45,8 @@ func (d *decision) failOver() {
 	}
 	ended := w.Server.EndedTerm >= st.Term
 	suspect := w.Server.Suspect != "" && w.Server.Term == st.Term
-	late := d.now.Sub(st.TermSince) >= takeoverPatience && len(heirs) > 0 && !d.writerRuns()
+	stopping := w.Server.Restarting && w.Server.Term == st.Term // its node says when it has stopped
+	late := d.now.Sub(st.TermSince) >= takeoverPatience && len(heirs) > 0 && !d.writerRuns() && !stopping
 	if !ended && !suspect && !late && !away && !cutOff || !st.Initialized && !ended {
 		return
 	}

@@ -186,13 +186,13 @@ func (w *worker) reload(ctx context.Context, s postgres.Server) error {
 func (w *worker) restart(ctx context.Context, s postgres.Server, o order) error {
 	w.log.Info("node: restart for new settings", "generation", o.generation)
 	w.stopMonitor()
+	w.seen.Restarting = o.task.Role == aurora.RoleWriter // said before, or a reader takes over
 	w.phase(aurora.PhaseStopping, "restart for new settings")
 	if err := w.process.Stop(ctx, postgres.StopFast, w.config.StopGrace); err != nil {
 		return err
 	}
 	w.process = nil
 	if o.task.Role == aurora.RoleWriter {
-		w.seen.Restarting = true
 		w.giveUp(o.task.Term, "restart for new settings")
 		return nil
 	}

@@ -24,7 +24,7 @@ func TestAChangeIsShownAsModifyingUntilItIsTrue(t *testing.T) {
 	r.control(t)
 	wait(t, "available", func() bool { return *r.cluster(t, "demo").Status == "available" })
 	out, err := r.ModifyDBCluster(t.Context(), &api.ModifyDBClusterInput{
-		DBClusterIdentifier: id, BackupRetentionPeriod: aws.Int32(9), EngineVersion: aws.String("15.18"), DeletionProtection: aws.Bool(true),
+		DBClusterIdentifier: id, ApplyImmediately: aws.Bool(true), BackupRetentionPeriod: aws.Int32(9), EngineVersion: aws.String("15.18"), DeletionProtection: aws.Bool(true),
 		PreferredBackupWindow: aws.String("01:00-02:00"), Port: aws.Int32(6000),
 		CloudwatchLogsExportConfiguration: &types.CloudwatchLogsExportConfiguration{EnableLogTypes: []string{"postgresql"}},
 		ServerlessV2ScalingConfiguration:  &types.ServerlessV2ScalingConfiguration{MinCapacity: aws.Float64(0.5), MaxCapacity: aws.Float64(4)},
@@ -70,7 +70,7 @@ func TestAnInstanceIsChangedAndRestarted(t *testing.T) {
 		t.Errorf("a change of nothing: %+v, %v", out, err)
 	}
 	out, err = r.ModifyDBInstance(t.Context(), &api.ModifyDBInstanceInput{
-		DBInstanceIdentifier: id, DBInstanceClass: aws.String("db.r6g.xlarge"), PromotionTier: aws.Int32(3), EnablePerformanceInsights: aws.Bool(true),
+		DBInstanceIdentifier: id, ApplyImmediately: aws.Bool(true), DBInstanceClass: aws.String("db.r6g.xlarge"), PromotionTier: aws.Int32(3), EnablePerformanceInsights: aws.Bool(true),
 		MonitoringInterval: aws.Int32(60), MonitoringRoleArn: aws.String("arn:aws:iam::1:role/r"),
 	})
 	if err != nil || *out.DBInstance.DBInstanceStatus != "modifying" {

@@ -3,7 +3,6 @@ package rds
 import (
 	"context"
 	"errors"
-	"reflect"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,9 +13,8 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// ModifyDBCluster changes a cluster. There are no maintenance windows yet, so
-// changes that AWS would keep for one are made at once, whatever
-// ApplyImmediately says.
+// ModifyDBCluster changes a cluster: at once, or what can wait in its next
+// maintenance window unless ApplyImmediately says otherwise.
 func (s *service) ModifyDBCluster(ctx context.Context, in *rds.ModifyDBClusterInput) (*rds.ModifyDBClusterOutput, error) {
 	c := scopeOf(ctx)
 	if err := checkModifyCluster(in); err != nil {
@@ -62,17 +60,17 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 			return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is not currently in the available state.", v.Spec.Identifier)
 		}
 		before := v.Spec
+		applyClusterChanges(&v.Spec)
 		if parameters != "" {
 			v.Spec.ParameterGroupName = parameters
 		}
 		if err := s.modifyCluster(v, in, groups); err != nil {
 			return err
 		}
-		if reflect.DeepEqual(before, v.Spec) {
-			return state.ErrUnchanged
+		if !aws.ToBool(in.ApplyImmediately) && len(s.membersOf(v.ResourceID)) > 0 {
+			deferClusterChanges(&v.Spec, &before)
 		}
-		v.Generation++
-		return nil
+		return changedSpec(&v.Generation, before, v.Spec, func(spec *aurora.DBClusterSpec) { spec.Pending = nil })
 	}, checks...)
 }
 

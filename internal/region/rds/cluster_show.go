@@ -100,6 +100,7 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		PerformanceInsightsEnabled:  &spec.PerformanceInsightsEnabled,
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 	}
+	out.PendingModifiedValues = showClusterChanges(spec)
 	if spec.PerformanceInsightsRetention > 0 {
 		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
 	}

@@ -5,10 +5,14 @@ import "github.com/daybreakdb/daybreak/internal/aurora"
 // clusterEvents are what a user's change of a cluster tells. That it is made, fails
 // over or is gone is told when it is so, and not here.
 func clusterEvents(before, after aurora.DBCluster) []aurora.Event {
+	var all []aurora.Event
 	if before.Spec.MasterPasswordGeneration != after.Spec.MasterPasswordGeneration {
-		return []aurora.Event{aurora.CredentialsReset(&after)}
+		all = append(all, aurora.CredentialsReset(&after))
 	}
-	return nil
+	if before.Spec.EngineVersion != after.Spec.EngineVersion {
+		all = append(all, aurora.VersionUpgraded(&after))
+	}
+	return all
 }
 
 // instanceEvents are what a user's change of an instance tells.

@@ -150,7 +150,7 @@ func TestChangesThatUsersAskForAreToldOnce(t *testing.T) {
 	r.control(t)
 	r.create(t, "one", "w")
 	password := &api.ModifyDBClusterInput{DBClusterIdentifier: str("one"), MasterUserPassword: str("another-password")}
-	class := &api.ModifyDBInstanceInput{DBInstanceIdentifier: str("w"), DBInstanceClass: str("db.r6g.xlarge"), PromotionTier: aws.Int32(2),
+	class := &api.ModifyDBInstanceInput{ApplyImmediately: aws.Bool(true), DBInstanceIdentifier: str("w"), DBInstanceClass: str("db.r6g.xlarge"), PromotionTier: aws.Int32(2),
 		MonitoringInterval: aws.Int32(30), MonitoringRoleArn: str("arn:aws:iam::1:role/r")}
 	for range 2 { // the second time they change nothing
 		if _, err := r.ModifyDBCluster(t.Context(), password); err != nil {

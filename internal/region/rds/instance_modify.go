@@ -3,7 +3,6 @@ package rds
 import (
 	"context"
 	"errors"
-	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -13,8 +12,9 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// ModifyDBInstance changes an instance, at once whatever ApplyImmediately says.
-// One that changes nothing is a success.
+// ModifyDBInstance changes an instance: at once, but another class in its next
+// maintenance window unless ApplyImmediately says otherwise. One that changes
+// nothing is a success.
 func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstanceInput) (*rds.ModifyDBInstanceOutput, error) {
 	c := scopeOf(ctx)
 	item, err := s.instance(c, aws.ToString(in.DBInstanceIdentifier))
@@ -61,15 +61,15 @@ func (s *service) tryModifyInstance(ctx context.Context, c scope, key string, cl
 		if groups != nil && v.Spec.ParameterGroupName != groups.own.Name {
 			groups.take(&v.Spec, ownGroupChanged)
 		}
+		applyInstanceChanges(&v.Spec)
 		modifyInstance(c, &v.Spec, in)
 		if err := checkMonitoring(v.Spec.MonitoringInterval, v.Spec.MonitoringRoleArn); err != nil {
 			return err
 		}
-		if reflect.DeepEqual(before, v.Spec) {
-			return state.ErrUnchanged
+		if !aws.ToBool(in.ApplyImmediately) {
+			deferInstanceChanges(&v.Spec, &before)
 		}
-		v.Generation++
-		return nil
+		return changedSpec(&v.Generation, before, v.Spec, func(spec *aurora.DBInstanceSpec) { spec.PendingClass = "" })
 	}, checks...)
 }
 

@@ -66,6 +66,7 @@ func (s *service) restartWith(cluster *aurora.DBCluster, in *aurora.DBInstance, 
 		take = restartedWithWriter
 	}
 	groups.take(&in.Spec, take)
+	in.Spec.PendingUpdate = false
 	in.Spec.RestartGeneration++
 	in.Generation++
 }

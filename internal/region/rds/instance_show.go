@@ -92,6 +92,7 @@ func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance 
 			DBParameterGroupName: &spec.ParameterGroupName, ParameterApplyStatus: aws.String(applyInSync),
 		}},
 	}
+	out.PendingModifiedValues = showInstanceChanges(spec)
 	if spec.PerformanceInsightsRetention > 0 {
 		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
 	}

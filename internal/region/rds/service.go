@@ -26,6 +26,7 @@ type service struct {
 	subnetGroups *state.Mirror[SubnetGroup]
 
 	parameterGroups *state.Mirror[ParameterGroup]
+	hosts           *state.Mirror[aurora.Host]
 }
 
 // New returns the RDS service. It follows the state until ctx ends.
@@ -44,8 +45,12 @@ func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
 	if s.parameterGroups, err = state.NewMirror(ctx, parameterGroupTable(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	if s.hosts, err = state.NewMirror(ctx, state.Hosts(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	wire := s.register(awswire.RDS())
 	go s.followGroups(ctx)
+	go s.maintain(ctx)
 	return wire, nil
 }
 
@@ -89,6 +94,8 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.ModifyDBParameterGroup)
 	awswire.Register(wire, s.ResetDBParameterGroup)
 	awswire.Register(wire, s.DeleteDBParameterGroup)
+	awswire.Register(wire, s.DescribePendingMaintenanceActions)
+	awswire.Register(wire, s.ApplyPendingMaintenanceAction)
 	return wire
 }
 
