@@ -39,12 +39,14 @@ func KeepPresence(ctx context.Context, s *Store, p aurora.Presence) {
 			slog.Info("state: this host is present", "host", p.Host)
 			told = false
 			err = s.renewPresence(ctx, lease)
-			if ctx.Err() != nil {
-				s.endPresence(ctx, lease)
-				return
-			}
 		}
-		if !told && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			if lease != 0 { // also when it is not known whether it was stored
+				s.endPresence(ctx, lease)
+			}
+			return
+		}
+		if !told {
 			slog.Warn("state: this host is not present", "host", p.Host, "error", err)
 			told = true
 		}

@@ -2,8 +2,9 @@ package wal
 
 import "time"
 
-// heard says how long ago a writer's bytes came to a copy of each cluster here. A
-// host that is cut off from the state store sees by this that a writer goes on.
+// heard says how long ago a writer's bytes came to a copy of each cluster here, or
+// how long none has come since our start. A host that is cut off from the state
+// store sees by this that a writer goes on.
 func (h *Host) heard() map[string]time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -13,7 +14,7 @@ func (h *Host) heard() map[string]time.Duration {
 		last := c.heard
 		c.mu.Unlock()
 		if last.IsZero() {
-			continue
+			last = h.began
 		}
 		if ago, ok := all[c.cluster]; !ok || now.Sub(last) < ago {
 			all[c.cluster] = now.Sub(last)
