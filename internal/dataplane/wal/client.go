@@ -83,7 +83,7 @@ func (c *Client) Trim(ctx context.Context, of Cluster, before LSN) error {
 
 // Heard says, for each cluster of whose log the host has copies, how long ago a
 // writer's bytes were last appended to one of them, whichever host leads the log.
-// Clusters of which nothing was appended since the log process began are left out.
+// It is the age of the log process where nothing was appended since it began.
 func (c *Client) Heard(ctx context.Context) (map[string]time.Duration, error) {
 	a, err := c.post(ctx, "heard", struct{}{})
 	return a.Heard, err

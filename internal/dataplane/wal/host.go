@@ -46,6 +46,7 @@ const maxCopies = 64
 type Host struct {
 	config HostConfig
 	ctx    context.Context
+	began  time.Time
 	end    context.CancelFunc
 	orders *orders
 
@@ -72,7 +73,7 @@ type served struct {
 // OpenHost opens what the host's disks hold, and brings copies up to what the
 // journals have.
 func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
-	h := &Host{config: c, journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}, peers: map[string]*peer{}}
+	h := &Host{config: c, began: time.Now(), journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}, peers: map[string]*peer{}}
 	h.ctx, h.end = context.WithCancel(ctx)
 	h.orders = newOrders(h)
 	dirs, err := filepath.Glob(c.Layout.LogCopies())
