@@ -13,6 +13,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/layout"
+	"github.com/daybreakdb/daybreak/internal/link"
 	"github.com/daybreakdb/daybreak/internal/platform/stack"
 )
 
@@ -23,9 +24,18 @@ func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
 		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPath(l), checkPort(), checkUser(),
 		{Name: "encryption at rest", Detail: "data directories are not encrypted, also when a stack asks for storage_encrypted",
 			Hint: "Put the data directory on an encrypted disk."},
-		{Name: "copies", Detail: "all copies are on this machine: the death of any process loses nothing, the loss of the machine loses everything",
-			Hint: "There are no backups yet: keep dumps elsewhere (pg_dump)."},
+		checkCopies(l),
 	}
+}
+
+// checkCopies says what the loss of this machine means.
+func checkCopies(l layout.Layout) cli.Check {
+	check := cli.Check{Name: "copies", Hint: "There are no backups yet: keep dumps elsewhere (pg_dump).",
+		Detail: "all copies are on this machine: the death of any process loses nothing, the loss of the machine loses everything"}
+	if others, err := link.LoadHosts(l); err == nil && len(others) > 0 {
+		check.Detail = fmt.Sprintf("this is one of %d hosts: what the loss of one means depends on where each cluster's copies are, and describe says it", len(others)+1)
+	}
+	return check
 }
 
 func checkPostgres(ctx context.Context) cli.Check {

@@ -36,17 +36,10 @@ import (
 // encryption is what is true of this version, in plain words, for describe and up.
 const encryption = "data directories are NOT encrypted, also when the stack asks for it"
 
-// runControl serves the AWS API and the platform's API, and runs the controllers.
+// runControl runs the controllers, which every host of an installation does, and
+// on its first host serves the AWS API and the platform's API.
 func runControl(ctx context.Context, in installation) error {
 	registry := newRegistry(launch.Control)
-	keys, err := config.LoadCredentials(in.Layout)
-	if err != nil {
-		return err
-	}
-	engine, err := newEngine(in, keys, registry)
-	if err != nil {
-		return err
-	}
 	network, err := netip.ParsePrefix(in.config.EndpointNet)
 	if err != nil {
 		return err
@@ -59,9 +52,11 @@ func runControl(ctx context.Context, in installation) error {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
-	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry, notice) })
-	group.Go(func() error { return engine.Run(ctx) })
+	if !in.config.Joined() {
+		if err := runAPIs(ctx, group, in, registry, notice); err != nil {
+			return err
+		}
+	}
 	logs := wal.NewClient(in.LogSocket())
 	group.Go(func() error {
 		return controller.Run(ctx, controller.Config{
@@ -79,6 +74,22 @@ func runControl(ctx context.Context, in installation) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// runAPIs has the group serve the APIs, and carry out what they are asked for.
+func runAPIs(ctx context.Context, group *errgroup.Group, in installation, registry *prometheus.Registry, notice string) error {
+	keys, err := config.LoadCredentials(in.Layout)
+	if err != nil {
+		return err
+	}
+	engine, err := newEngine(in, keys, registry)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
+	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry, notice) })
+	group.Go(func() error { return engine.Run(ctx) })
+	return nil
 }
 
 // heard says how long ago something came to this host's copies of a cluster's log.

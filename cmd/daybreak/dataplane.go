@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"path/filepath"
@@ -19,7 +18,7 @@ func runNode(ctx context.Context, in installation) error {
 	registry := newRegistry(launch.Node)
 	go exposeMetrics(ctx, in, launch.Node, registry)
 	return node.Run(ctx, node.Config{Store: in.store, Layout: in.Layout, Keyring: in.keyring, Metrics: registry,
-		HostID: in.hostID(), Link: in.config.LinkAddr, Zones: in.config.Zones})
+		HostID: in.config.HostID, Link: in.config.LinkAddr, Zones: in.config.Zones})
 }
 
 func runEndpoint(ctx context.Context, in installation) error {
@@ -38,12 +37,9 @@ func runEndpoint(ctx context.Context, in installation) error {
 	go exposeMetrics(ctx, in, launch.Endpoint, registry)
 	return endpoint.Run(ctx, endpoint.Config{
 		Store: in.store, PKI: ca, Logger: in.logger, Registry: registry, LoopbackAs: loopbackAs, Verifier: in.verifier,
-		HostID: in.hostID(), Layout: in.Layout, Publish: in.config.EndpointBind,
+		HostID: in.config.HostID, Layout: in.Layout, Publish: in.config.EndpointBind,
 	})
 }
-
-// hostID is this host's among those of the installation.
-func (in installation) hostID() string { return cmp.Or(in.config.HostID, in.ID()) }
 
 // verifier asks a server what it compares a role's password with.
 func (in installation) verifier(ctx context.Context, c aurora.DBCluster, b endpoint.Backend, role string) (string, error) {

@@ -20,7 +20,7 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := cli.New(cli.Options{Checks: hostChecks, StopDatabases: node.StopAll, Version: version})
+	root := cli.New(cli.Options{Checks: hostChecks, StopDatabases: node.StopAll, Hosts: hosts{}, Version: version})
 	root.AddCommand(processCommands()...)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

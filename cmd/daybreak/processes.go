@@ -32,6 +32,7 @@ type installation struct {
 // process, and the one that Terraform starts.
 func processCommands() []*cobra.Command {
 	return []*cobra.Command{
+		processCommand(launch.Link, "Speak with the other hosts", withInstallation(launch.Link, runLink)),
 		processCommand(launch.Etcd, "Run the state store", runEtcd),
 		processCommand(launch.Log, "Run this host's copies of the WAL", runLog),
 		processCommand(launch.Node, "Run this host's PostgreSQL servers", withInstallation(launch.Node, runNode)),
@@ -70,7 +71,15 @@ func processCommand(name, short string, run func(context.Context, layout.Layout)
 }
 
 func runEtcd(ctx context.Context, l layout.Layout) error {
-	return etcd.Run(ctx, etcd.Config{Dir: l.Etcd(), Socket: l.EtcdSocket()})
+	c, err := config.Load(l)
+	if err != nil {
+		return err
+	}
+	peer, err := etcdPeer(l, c)
+	if err != nil {
+		return err
+	}
+	return etcd.Run(ctx, etcd.Config{Dir: l.Etcd(), Socket: l.EtcdSocket(), Peer: peer})
 }
 
 func runLog(ctx context.Context, l layout.Layout) error {
@@ -81,7 +90,11 @@ func runLog(ctx context.Context, l layout.Layout) error {
 	if err := l.Create(); err != nil {
 		return err
 	}
-	return wal.Serve(ctx, wal.HostConfig{Layout: l, JournalPerCopy: os.Getenv("DAYBREAK_LOG_JOURNAL") == "store"})
+	c, err := config.Load(l)
+	if err != nil {
+		return err
+	}
+	return wal.Serve(ctx, wal.HostConfig{Layout: l, HostID: c.HostID, JournalPerCopy: os.Getenv("DAYBREAK_LOG_JOURNAL") == "store"})
 }
 
 func withInstallation(name string, run func(context.Context, installation) error) func(context.Context, layout.Layout) error {
@@ -94,7 +107,7 @@ func withInstallation(name string, run func(context.Context, installation) error
 		if err != nil {
 			return err
 		}
-		store, err := state.Open(l.EtcdSocket())
+		store, err := openStore(l, c)
 		if err != nil {
 			return err
 		}

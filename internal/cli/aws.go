@@ -67,6 +67,9 @@ func (a *app) installation() (config.Config, config.Credentials, error) {
 	if err != nil {
 		return c, config.Credentials{}, err
 	}
+	if err := apisReachable(c); err != nil {
+		return c, config.Credentials{}, err
+	}
 	keys, err := config.LoadCredentials(l)
 	return c, keys, err
 }

@@ -8,9 +8,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
@@ -22,8 +24,36 @@ type Options struct {
 	Checks func(ctx context.Context, l layout.Layout) []Check
 	// StopDatabases stops every PostgreSQL server of the installation cleanly.
 	StopDatabases func(ctx context.Context, l layout.Layout) error
+	// Hosts are those of the installation.
+	Hosts Hosts
 	// Version is printed by --version.
 	Version string
+}
+
+// Hosts is the commands' way to the hosts of an installation, which works while a
+// majority of them is there, whichever that is.
+type Hosts interface {
+	// Token makes a token with which other hosts can join.
+	Token(l layout.Layout, c config.Config, expires time.Time) (string, error)
+	// Join makes this host one of the installation that made the token, with c as
+	// its own settings, and returns all it has to start with.
+	Join(ctx context.Context, l layout.Layout, token string, c config.Config) (config.Config, error)
+	// Known is how many other hosts this one knows, also when nothing runs.
+	Known(l layout.Layout) (int, error)
+	List(ctx context.Context, l layout.Layout, c config.Config) ([]Host, error)
+	// Remove takes a host that is gone for good out of the installation.
+	Remove(ctx context.Context, l layout.Layout, c config.Config, id string) error
+}
+
+// Host is a host of the installation.
+type Host struct {
+	ID        string   `json:"id"`
+	This      bool     `json:"this"` // the one that was asked
+	Zones     []string `json:"zones"`
+	LinkAddr  string   `json:"linkAddr,omitempty"`
+	Present   bool     `json:"present"`
+	Etcd      string   `json:"etcd,omitempty"` // voter or learner; empty: neither
+	PGVersion string   `json:"pgVersion,omitempty"`
 }
 
 // Check is one thing that doctor looked at.

@@ -21,7 +21,28 @@ func (a *app) client() (rest.Client, error) {
 	if err != nil {
 		return rest.Client{}, err
 	}
+	if err := apisReachable(c); err != nil {
+		return rest.Client{}, err
+	}
 	return clientOf(l, c)
+}
+
+// apisReachable says where to run a command that needs the APIs, when they are on
+// another host and listen there for that host alone.
+func apisReachable(c config.Config) error {
+	if !c.Joined() {
+		return nil
+	}
+	for _, addr := range []string{c.PlatformAddr, c.RegionAddr} {
+		if host, _, err := net.SplitHostPort(addr); err == nil && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+			continue
+		}
+		return withHint(fmt.Errorf("the APIs of this installation are on its first host (link address %s), at %s there", c.FirstHost, addr),
+			"Run this there. Or have them listen for other hosts, and tell this one:\n"+
+				"  there: daybreak server start --platform-addr HOST:PORT --region-addr HOST:PORT\n"+
+				"  here:  the same command")
+	}
+	return nil
 }
 
 func clientOf(l layout.Layout, c config.Config) (rest.Client, error) {
@@ -29,8 +50,30 @@ func clientOf(l layout.Layout, c config.Config) (rest.Client, error) {
 	return rest.Client{BaseURL: "http://" + c.PlatformAddr, Token: keys.PlatformToken}, err
 }
 
-// ping returns nil when both APIs of the server answer.
+// ping returns nil when the server works: its host is present, where there can be
+// others, and both APIs answer, where it has them.
 func (a *app) ping(ctx context.Context, l layout.Layout, c config.Config) error {
+	if !c.Joined() {
+		if err := pingAPIs(ctx, l, c); err != nil {
+			return err
+		}
+	}
+	if !c.Linked() {
+		return nil
+	}
+	hosts, err := a.Hosts.List(ctx, l, c)
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if h.This && h.Present && (h.PGVersion != "" || !c.Joined()) {
+			return nil
+		}
+	}
+	return errors.New("this host is not yet one of the installation's that are present")
+}
+
+func pingAPIs(ctx context.Context, l layout.Layout, c config.Config) error {
 	client, err := clientOf(l, c)
 	if err != nil {
 		return err

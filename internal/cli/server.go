@@ -21,58 +21,28 @@ const startTimeout = 60 * time.Second
 
 func (a *app) serverCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "server", Short: "Start, stop and look at the server of this installation"}
-	cmd.AddCommand(a.serverStartCommand(), a.serverStopCommand(), a.serverStatusCommand(), a.serverRunCommand(), a.serverUninstallCommand())
+	cmd.AddCommand(a.serverStartCommand(), a.serverStopCommand(), a.serverStatusCommand(), a.serverRunCommand(), a.serverUninstallCommand(),
+		a.serverHostsCommand(), a.serverTokenCommand(), a.serverRemoveHostCommand())
 	return cmd
-}
-
-// serverSettings are the flags that a start may change settings with.
-type serverSettings struct {
-	regionAddr, platformAddr, region, endpointBind string
-}
-
-func (s *serverSettings) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&s.regionAddr, "region-addr", "", "address of the AWS API (default $DAYBREAK_REGION_ADDR or "+config.DefaultRegionAddr+")")
-	f.StringVar(&s.platformAddr, "platform-addr", "", "address of the platform's API (default $DAYBREAK_PLATFORM_ADDR or "+config.DefaultPlatformAddr+")")
-	f.StringVar(&s.region, "region", "", "name of the embedded region (default "+config.DefaultRegion+")")
-	f.StringVar(&s.endpointBind, "endpoint-bind", "", "IP address that endpoints are published at too, a port each, for other hosts and containers")
-}
-
-// apply returns the settings to start with and whether they differ from those
-// stored.
-func (s *serverSettings) apply(l layout.Layout) (config.Config, bool, error) {
-	c, err := config.Load(l)
-	fresh := errors.Is(err, config.ErrNone)
-	if fresh {
-		c, err = config.New(l), nil
-	}
-	if err != nil {
-		return c, false, err
-	}
-	changed := fresh
-	set := func(field *string, flag, env string) {
-		value := flag
-		if value == "" && env != "" {
-			value = os.Getenv(env)
-		}
-		if value != "" && value != *field {
-			*field, changed = value, true
-		}
-	}
-	set(&c.RegionAddr, s.regionAddr, "DAYBREAK_REGION_ADDR")
-	set(&c.PlatformAddr, s.platformAddr, "DAYBREAK_PLATFORM_ADDR")
-	set(&c.Region, s.region, "")
-	set(&c.EndpointBind, s.endpointBind, "")
-	return c, changed, nil
 }
 
 func (a *app) serverStartCommand() *cobra.Command {
 	var settings serverSettings
+	var token string
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Start the server in the background; everything that ran before runs again",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if token != "" {
+				token, err := secretArgument(token, cmd.InOrStdin())
+				if err != nil {
+					return err
+				}
+				if err := a.joinInstallation(cmd.Context(), &settings, token); err != nil {
+					return err
+				}
+			}
 			started, err := a.startServer(cmd.Context(), &settings)
 			if err != nil {
 				return err
@@ -84,6 +54,7 @@ func (a *app) serverStartCommand() *cobra.Command {
 		},
 	}
 	settings.flags(cmd)
+	cmd.Flags().StringVar(&token, "join", "", "token of an installation ('daybreak server token'), of which this host becomes one; with --link-addr; -: read it from standard input, where nobody else on this host sees it")
 	return cmd
 }
 
@@ -115,10 +86,8 @@ func (a *app) startServer(ctx context.Context, settings *serverSettings) (bool, 
 	if err := l.Create(); err != nil {
 		return false, err
 	}
-	if launch.Holder(l.Lock(launch.Control)) == 0 {
-		if err := addressesFree(c); err != nil {
-			return false, err
-		}
+	if err := addressesFree(l, c); err != nil {
+		return false, err
 	}
 	if changed {
 		if err := c.Save(l); err != nil {
@@ -150,15 +119,25 @@ func (a *app) checkHost(ctx context.Context, l layout.Layout) error {
 }
 
 // addressesFree finds out early that somebody else has our addresses.
-func addressesFree(c config.Config) error {
-	for _, it := range []struct{ addr, what, env string }{
-		{c.RegionAddr, "the AWS API", "DAYBREAK_REGION_ADDR"},
-		{c.PlatformAddr, "the platform's API", "DAYBREAK_PLATFORM_ADDR"},
-	} {
+func addressesFree(l layout.Layout, c config.Config) error {
+	type address struct{ process, addr, what, another string }
+	var all []address
+	if !c.Joined() {
+		all = append(all, address{launch.Control, c.RegionAddr, "the AWS API", "DAYBREAK_REGION_ADDR=127.0.0.1:14566 daybreak server start"},
+			address{launch.Control, c.PlatformAddr, "the platform's API", "DAYBREAK_PLATFORM_ADDR=127.0.0.1:18420 daybreak server start"})
+	}
+	if c.Linked() {
+		const another = "daybreak server start --link-addr HOST:PORT"
+		all = append(all, address{launch.Link, c.LinkAddr, "the link to other hosts", another}, address{launch.Etcd, c.PeerAddr(), "etcd", another})
+	}
+	for _, it := range all {
+		if launch.Holder(l.Lock(it.process)) != 0 {
+			continue // it is ours that has it
+		}
 		listener, err := net.Listen("tcp", it.addr)
 		if err != nil {
 			return withHint(fmt.Errorf("the address of %s cannot be used: %w", it.what, err),
-				fmt.Sprintf("If another program has it, choose another, as: %s=127.0.0.1:14566 daybreak server start", it.env))
+				"If another program has it, choose another, as: "+it.another)
 		}
 		_ = listener.Close()
 	}
@@ -168,7 +147,7 @@ func addressesFree(c config.Config) error {
 // errServerEnded: it was running a moment ago.
 var errServerEnded = errors.New("the server has ended")
 
-// awaitServer waits until both APIs answer, or says from the logs why not.
+// awaitServer waits until the server works, or says from the logs why it does not.
 func (a *app) awaitServer(ctx context.Context, l layout.Layout, c config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -186,8 +165,12 @@ func (a *app) awaitServer(ctx context.Context, l layout.Layout, c config.Config)
 		}
 		select {
 		case <-ctx.Done():
+			process := launch.Control
+			if c.Joined() {
+				process = launch.Link
+			}
 			return withHint(fmt.Errorf("the server does not answer: %w", last),
-				"Its logs are in "+l.Logs()+"; the last lines:\n"+tail(l.Log(launch.Control), 5))
+				"Its logs are in "+l.Logs()+"; the last lines:\n"+tail(l.Log(process), 5))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -274,9 +257,9 @@ func (a *app) runServer(ctx context.Context, settings *serverSettings) error {
 		return err
 	}
 	s := launch.Supervisor{
-		Binary: bin, Processes: launch.Processes(l), Logger: newLogger(),
+		Binary: bin, Processes: launch.Processes(l, c.Linked()), Logger: newLogger(),
 		BeforeStop: func(ctx context.Context) error { return a.StopDatabases(ctx, l) },
-		KeepUntil:  launch.KeepForDatabases,
+		KeepUntil:  launch.KeepForDatabases(c.Linked()),
 	}
 	return s.Run(ctx)
 }
@@ -294,9 +277,13 @@ func (a *app) serverStatusCommand() *cobra.Command {
 type serverState struct {
 	Status      string         `json:"status"` // running, degraded or stopped
 	DataDir     string         `json:"dataDir"`
-	RegionURL   string         `json:"regionUrl"`
+	HostID      string         `json:"hostId"`
+	Zones       []string       `json:"zones"`
+	LinkAddr    string         `json:"linkAddr,omitempty"`
+	FirstHost   string         `json:"firstHost,omitempty"` // link address of the host that has the APIs, where it is another
+	RegionURL   string         `json:"regionUrl,omitempty"`
 	Region      string         `json:"region"`
-	PlatformURL string         `json:"platformUrl"`
+	PlatformURL string         `json:"platformUrl,omitempty"`
 	Processes   []processState `json:"processes"`
 }
 
@@ -316,11 +303,13 @@ func (a *app) showServer() error {
 		return err
 	}
 	s := serverState{
-		DataDir: l.Root, Region: c.Region,
-		RegionURL: "http://" + c.RegionAddr, PlatformURL: "http://" + c.PlatformAddr,
+		DataDir: l.Root, Region: c.Region, HostID: c.HostID, Zones: zonesOf(c), LinkAddr: c.LinkAddr, FirstHost: c.FirstHost,
+	}
+	if apisReachable(c) == nil {
+		s.RegionURL, s.PlatformURL = "http://"+c.RegionAddr, "http://"+c.PlatformAddr
 	}
 	up := 0
-	for _, p := range append([]launch.Process{launch.SupervisorProcess(l)}, launch.Processes(l)...) {
+	for _, p := range append([]launch.Process{launch.SupervisorProcess(l)}, launch.Processes(l, c.Linked())...) {
 		pid := launch.Holder(p.Lock)
 		if pid != 0 {
 			up++
@@ -342,13 +331,17 @@ func (a *app) showServer() error {
 }
 
 func (a *app) viewServer(s serverState) error {
-	err := a.view.Pairs([][2]string{
-		{"Server", a.view.status(s.Status)},
-		{"AWS API", s.RegionURL + "  (region " + s.Region + ")"},
-		{"Platform API", s.PlatformURL},
-		{"Data", s.DataDir},
-	})
-	if err != nil {
+	pairs := [][2]string{{"Server", a.view.status(s.Status)}}
+	if s.LinkAddr != "" {
+		pairs = append(pairs, [2]string{"Host", fmt.Sprintf("%s  (zones %s, link address %s)", s.HostID, strings.Join(s.Zones, ","), s.LinkAddr)})
+	}
+	if s.FirstHost != "" {
+		pairs = append(pairs, [2]string{"First host", s.FirstHost + "  (has the APIs)"})
+	}
+	if s.RegionURL != "" {
+		pairs = append(pairs, [2]string{"AWS API", s.RegionURL + "  (region " + s.Region + ")"}, [2]string{"Platform API", s.PlatformURL})
+	}
+	if err := a.view.Pairs(append(pairs, [2]string{"Data", s.DataDir})); err != nil {
 		return err
 	}
 	a.view.Line("")

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
@@ -53,6 +55,18 @@ func (a *app) serverUninstallCommand() *cobra.Command {
 // inUse says what keeps an installation from being deleted. It asks the server,
 // and looks at the disk where data may be that the server does not know of.
 func (a *app) inUse(ctx context.Context, l layout.Layout) (string, error) {
+	c, err := config.Load(l)
+	if err != nil && !errors.Is(err, config.ErrNone) {
+		return "", err
+	}
+	if c.Joined() && a.serverRuns() {
+		return fmt.Sprintf("this host is one of several; stop it, and then remove it on another one (daybreak server remove-host %s)", c.HostID), nil
+	}
+	if others, err := a.Hosts.Known(l); err != nil {
+		return "", err
+	} else if others > 0 && !c.Joined() {
+		return fmt.Sprintf("%d other hosts have joined", others), nil
+	}
 	if a.serverRuns() {
 		client, err := a.client()
 		if err != nil {

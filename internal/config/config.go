@@ -75,12 +75,12 @@ func Load(l layout.Layout) (Config, error) {
 	if c.HostID == "" { // of before there could be several hosts
 		c.HostID = l.ID()
 	}
-	return c, c.validate()
+	return c, c.Check()
 }
 
 // Save stores the settings.
 func (c Config) Save(l layout.Layout) error {
-	if err := c.validate(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(c, "", "  ")
@@ -119,6 +119,20 @@ func (c Config) Joined() bool { return c.FirstHost != "" }
 // Linked says that there can be other hosts.
 func (c Config) Linked() bool { return c.LinkAddr != "" }
 
+// PeerAddr is where the etcd of this host is reached by those of others: one port
+// after the link.
+func (c Config) PeerAddr() string {
+	host, port, _ := net.SplitHostPort(c.LinkAddr)
+	n, _ := strconv.Atoi(port)
+	return net.JoinHostPort(host, strconv.Itoa(n+1))
+}
+
+// LinkHost is the name or IP address that other hosts reach this one by.
+func (c Config) LinkHost() string {
+	host, _, _ := net.SplitHostPort(c.LinkAddr)
+	return host
+}
+
 func fromEnv(name, otherwise string) string {
 	if value := os.Getenv(name); value != "" {
 		return value
@@ -133,7 +147,8 @@ func endpointNet(l layout.Layout) string {
 	return fmt.Sprintf("127.42.%d.0/22", first&^3)
 }
 
-func (c Config) validate() error {
+// Check says what is wrong with the settings.
+func (c Config) Check() error {
 	for name, addr := range map[string]string{"region address": c.RegionAddr, "platform address": c.PlatformAddr} {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return fmt.Errorf("%s %q: want host:port: %w", name, addr, err)

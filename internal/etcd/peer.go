@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 // Peer is what a member needs that is not the only one.
 type Peer struct {
 	Name string // its name among the members: the id of its host
-	Addr string // host:port at which the link of this host is reached; members meet one port further
+	Addr string // host:port at which the other members reach this one
 	// Join says that there are other members, also when there is no data here: a
 	// host that joins, or has lost its disk, never begins a state of its own.
 	Join bool
@@ -40,33 +39,16 @@ const (
 	joinDelay   = 500 * time.Millisecond
 )
 
-// PeerAddr is where the member of a host is reached by the others.
-func PeerAddr(linkAddr string) (string, error) {
-	host, port, err := net.SplitHostPort(linkAddr)
-	if err != nil {
-		return "", fmt.Errorf("link address %q: want host:port: %w", linkAddr, err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil || n < 1 || n > 65534 {
-		return "", fmt.Errorf("link address %q: the port must be from 1 to 65534, and etcd takes the one after it", linkAddr)
-	}
-	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
-}
-
 // configure has etcd meet other members, by TLS.
 func (p *Peer) configure(cfg *embed.Config) error {
-	addr, err := PeerAddr(p.Addr)
-	if err != nil {
-		return err
-	}
 	// etcd listens at IP addresses only.
-	bind, err := net.ResolveTCPAddr("tcp", addr)
+	bind, err := net.ResolveTCPAddr("tcp", p.Addr)
 	if err != nil {
 		return fmt.Errorf("etcd's peer address: %w", err)
 	}
 	cfg.Name = p.Name
 	cfg.ListenPeerUrls = []url.URL{{Scheme: "https", Host: bind.String()}}
-	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "https", Host: addr}}
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "https", Host: p.Addr}}
 	cfg.InitialClusterToken = p.Name
 	cfg.MaxLearners = maxLearners
 	cfg.PeerTLSInfo.CertFile, cfg.PeerTLSInfo.KeyFile = p.CertFile, p.CertFile
@@ -85,10 +67,7 @@ func (p *Peer) writeCertificate() error {
 	return nil
 }
 
-func (p *Peer) url() (string, error) {
-	addr, err := PeerAddr(p.Addr)
-	return "https://" + addr, err
-}
+func (p *Peer) url() string { return "https://" + p.Addr }
 
 // join makes this host's etcd a member, where there are others and it has no data,
 // and returns all members in etcd's notation. It waits until the others answer.
@@ -124,10 +103,7 @@ func (c Config) join(ctx context.Context) (string, error) {
 
 // enter adds this host's member as a learner, in place of one that it was before.
 func (p *Peer) enter(ctx context.Context, store *state.Store) (string, error) {
-	own, err := p.url()
-	if err != nil {
-		return "", err
-	}
+	own := p.url()
 	members, err := store.Members(ctx)
 	if err != nil {
 		return "", err

@@ -61,17 +61,14 @@ func (p *Peer) keep(ctx context.Context, server *etcdserver.EtcdServer) {
 // tellAddress changes the address that the members have for this one, if that is
 // not ours any more.
 func (p *Peer) tellAddress(ctx context.Context, server *etcdserver.EtcdServer) error {
-	own, err := p.url()
-	if err != nil {
-		return err
-	}
+	own := p.url()
 	m := server.Cluster().Member(server.MemberID())
 	if m == nil || slices.Equal(m.PeerURLs, []string{own}) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	_, err = server.UpdateMember(ctx, membership.Member{ID: m.ID, RaftAttributes: membership.RaftAttributes{PeerURLs: []string{own}, IsLearner: m.IsLearner}})
+	_, err := server.UpdateMember(ctx, membership.Member{ID: m.ID, RaftAttributes: membership.RaftAttributes{PeerURLs: []string{own}, IsLearner: m.IsLearner}})
 	return err
 }
 

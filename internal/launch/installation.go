@@ -8,6 +8,7 @@ import (
 
 // Names of the processes of an installation.
 const (
+	Link       = "link"       // the sockets of other hosts, where there can be others
 	Etcd       = "etcd"       // the state
 	Log        = "log"        // the copies of the databases' WAL on this host
 	Node       = "node"       // PostgreSQL servers of this host
@@ -16,11 +17,15 @@ const (
 	supervisor = "supervisor" // keeps the others running
 )
 
-// Processes returns the processes of an installation in the order of their
-// start. Each is a command of our binary, by its name.
-func Processes(l layout.Layout) []Process {
+// Processes returns the processes of a host in the order of their start; linked:
+// there can be other hosts. Each is a command of our binary, by its name.
+func Processes(l layout.Layout, linked bool) []Process {
+	names := []string{Etcd, Log, Node, Endpoint, Control}
+	if linked {
+		names = append([]string{Link}, names...)
+	}
 	var ps []Process
-	for _, name := range []string{Etcd, Log, Node, Endpoint, Control} {
+	for _, name := range names {
 		p := process(l, name, name)
 		if name == Control {
 			p.StopAfter = terraformStop
@@ -34,8 +39,14 @@ func Processes(l layout.Layout) []Process {
 const terraformStop = 75 * time.Second
 
 // KeepForDatabases is how many of Processes must run while the databases are
-// being stopped: a clean shutdown's last record goes to the log.
-const KeepForDatabases = 2
+// being stopped: a clean shutdown's last record goes to the log, and to copies of
+// it on other hosts.
+func KeepForDatabases(linked bool) int {
+	if linked {
+		return 3
+	}
+	return 2
+}
 
 // SupervisorProcess is the process that keeps the others running.
 func SupervisorProcess(l layout.Layout) Process {

@@ -44,10 +44,7 @@ type Config struct {
 // Run links this host with the others until ctx ends. It returns an error only
 // if it could not begin.
 func Run(ctx context.Context, c Config) error {
-	l, err := newLink(c)
-	if err != nil {
-		return err
-	}
+	l := newLink(c)
 	listener, err := l.listenTCP(ctx)
 	if err != nil {
 		return err
@@ -94,21 +91,17 @@ type link struct {
 	refused refusal
 }
 
-func newLink(c Config) (*link, error) {
+func newLink(c Config) *link {
 	if c.Silence == 0 {
 		c.Silence = Silence
 	}
-	host, _, err := net.SplitHostPort(c.Settings.LinkAddr)
-	if err != nil {
-		return nil, fmt.Errorf("link address %q: want host:port: %w", c.Settings.LinkAddr, err)
-	}
 	l := &link{
-		config: c, log: c.Logger, own: c.CA.HostCertificate(c.Settings.HostID, host), ready: make(chan struct{}),
+		config: c, log: c.Logger, own: c.CA.HostCertificate(c.Settings.HostID, c.Settings.LinkHost()), ready: make(chan struct{}),
 		peers: map[string]*peer{}, guests: map[string]*guest{}, sockets: map[socket]*mirror{},
 	}
 	l.server = c.CA.HostServer(l.own, l.accept)
 	l.server.NextProtos = []string{protoLink}
-	return l, nil
+	return l
 }
 
 // accept says whether a host may speak to us.
