@@ -538,7 +538,11 @@ func (h *simHost) takeOver() {
 	ctx := context.Background()
 	w.check()
 	before := LSN(len(w.committed)) // what higher terms do meanwhile is not this one's
-	o, err := h.Open(ctx, term, term == 1)
+	log := h.Log
+	o, err := log.Open(ctx, term, term == 1)
+	if h.Log != log {
+		return // the process has ended, and this with it
+	}
 	w.tell("host %d opens term %d: %+v, %v", h.id, term, o, err)
 	if o.Begun {
 		h.tried = 0
@@ -551,17 +555,21 @@ func (h *simHost) takeOver() {
 	}
 	local := make([]byte, o.End)
 	if o.End > 0 {
-		if err := h.Read(local, 0); err != nil {
+		if err := log.Read(local, 0); err != nil {
 			w.tell("host %d cannot read: %v", h.id, err)
 			return
 		}
 	}
-	begin, history := o.End, append(History{}, h.gate.History...)
+	begin, history := o.End, append(History{}, log.gate.History...)
 	if len(history) == 0 || w.IntN(3) > 0 { // a promotion
 		begin = o.RecordEnd
 		history = append(history, Timeline{uint32(term), begin})
 	}
-	if err := h.Begin(ctx, term, history, begin); err != nil {
+	err = log.Begin(ctx, term, history, begin)
+	if h.Log != log {
+		return
+	}
+	if err != nil {
 		w.tell("host %d does not begin: %v", h.id, err)
 		return
 	}
@@ -575,7 +583,11 @@ func (h *simHost) resume() {
 		return
 	}
 	h.opening.Unlock()
-	end, err := h.Resume(context.Background(), h.leads)
+	log := h.Log
+	end, err := log.Resume(context.Background(), h.leads)
+	if h.Log != log {
+		return
+	}
 	h.w.tell("host %d resumes term %d at %d: %v", h.id, h.leads, end, err)
 	if err != nil || end > LSN(len(h.local)) {
 		if err == nil {
@@ -596,7 +608,11 @@ func (h *simHost) writeSome() {
 	}
 	from := h.shipped
 	h.shipped = LSN(len(h.local))
-	gate, err := h.Append(context.Background(), h.leads, from, h.local[from:])
+	log := h.Log
+	gate, err := log.Append(context.Background(), h.leads, from, h.local[from:])
+	if h.Log != log {
+		return
+	}
 	if err != nil {
 		h.w.tell("host %d ends: %v", h.id, err)
 		if h.w.IntN(2) == 0 {
