@@ -35,13 +35,24 @@ func deploy(t testing.TB, readers int) *cluster {
 
 func deployOn(t testing.TB, in *harness.Installation, readers int) *cluster {
 	t.Helper()
+	return deployAt(t, in, nil, readers)
+}
+
+// deployAt makes it on the hosts of a network, if there is one, whose first is in.
+func deployAt(t testing.TB, in *harness.Installation, network *harness.Network, readers int) *cluster {
+	t.Helper()
 	secret := in.Write("password", harness.Password)
 	var d harness.Deployment
-	up := []string{"up", in.Plan(), "--name", "faults", "--param", "password=@" + secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers)}
-	in.JSON(&d, up...)
-	harness.Eventually(t, time.Minute, "SQL through the writer", in.Is(d.Endpoints.Writer, "SELECT 1::text", "1"))
-	in.Exec(d.Endpoints.Writer, schema)
-	return &cluster{t: t, in: in, writer: d.Endpoints.Writer, reader: d.Endpoints.Reader, members: readers + 1, up: up}
+	c := &cluster{t: t, in: in, net: network, members: readers + 1}
+	c.up = []string{"up", in.Plan(), "--name", "faults", "--param", "password=@" + secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers)}
+	in.JSON(&d, c.up...)
+	c.writer, c.reader = d.Endpoints.Writer, d.Endpoints.Reader
+	if network != nil {
+		c.writer, c.reader = c.published("writer"), c.published("reader")
+	}
+	harness.Eventually(t, time.Minute, "SQL through the writer", in.Is(c.writer, "SELECT 1::text", "1"))
+	in.Exec(c.writer, schema)
+	return c
 }
 
 // hosts are all of the installation; in is the first one.

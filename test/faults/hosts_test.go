@@ -19,12 +19,7 @@ import (
 func deployHosts(t *testing.T) *cluster {
 	t.Helper()
 	network := harness.NewNetwork(t, "a", "b", "c")
-	c := deployOn(t, network.Hosts[0], 2)
-	c.net = network
-	for name, e := range map[string]*harness.Endpoint{"writer": &c.writer, "reader": &c.reader} {
-		*e = c.published(name)
-	}
-	return c
+	return deployAt(t, network.Hosts[0], network, 2)
 }
 
 // published is an endpoint as clients on other hosts know it: at all hosts.
@@ -162,7 +157,7 @@ var hostScenarios = []scenario{
 		before := c.term()
 		c.during(o, 30*time.Second, func() {
 			for _, h := range c.net.Hosts {
-				c.net.Drop(h, "input", "iifname eth0 ip saddr != 10.77.0.100 numgen random mod 10 < 3")
+				c.net.Drop(h, "input", "iifname eth0 ip saddr != 172.31.77.100 numgen random mod 10 < 3")
 			}
 		})
 		if changes := c.term() - before; changes > 1 {

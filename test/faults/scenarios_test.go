@@ -53,6 +53,9 @@ func runScenarios(t *testing.T, all []scenario, make func(t *testing.T) *cluster
 				if t2.Failed() {
 					c.keepLogs()
 					c.in.Try("server", "stop")
+					if c.net != nil {
+						c.net.Close()
+					}
 					shared = nil
 				}
 			}()

@@ -274,8 +274,12 @@ type Endpoint struct {
 func (in *Installation) Connect(e Endpoint, user, database string) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	dsn := fmt.Sprintf("host=%s port=%d user=%s dbname=%s password=%s sslmode=verify-full sslrootcert=%s connect_timeout=15",
-		e.Host, e.Port, user, database, Password, filepath.Join(in.Dir, "data", "ca.pem"))
+	patience := 15
+	if strings.Contains(e.Host, ",") { // there are others to try
+		patience = 2
+	}
+	dsn := fmt.Sprintf("host=%s port=%d user=%s dbname=%s password=%s sslmode=verify-full sslrootcert=%s connect_timeout=%d",
+		e.Host, e.Port, user, database, Password, filepath.Join(in.Dir, "data", "ca.pem"), patience)
 	return pgx.Connect(ctx, dsn)
 }
 

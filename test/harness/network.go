@@ -63,7 +63,8 @@ func (in *Installation) Namespace() string { return in.ns }
 // InNetwork says whether the tests may make a Network.
 func InNetwork() bool { return os.Getenv(ownNet) != "" }
 
-// NewNetwork starts an installation of one host for each zone (a, b, …).
+// NewNetwork starts an installation of one host for each zone (a, b, …). Their
+// addresses are in the default VPC, which the shipped plan lets in.
 func NewNetwork(t testing.TB, zones ...string) *Network {
 	t.Helper()
 	n := &Network{t: t}
@@ -73,16 +74,15 @@ func NewNetwork(t testing.TB, zones ...string) *Network {
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(n.Close)
 	must("ip", "link", "add", "switch", "type", "bridge")
-	t.Cleanup(func() { _ = run("ip", "link", "del", "switch") })
-	must("ip", "addr", "add", "10.77.0.100/24", "dev", "switch")
+	must("ip", "addr", "add", "172.31.77.100/24", "dev", "switch")
 	must("ip", "link", "set", "switch", "up")
 	for i, zone := range zones {
 		in := newIn(t, 0)
-		in.ns, in.Addr = fmt.Sprintf("dbk%d-%s", os.Getpid(), zone), fmt.Sprintf("10.77.0.%d", i+1)
+		in.ns, in.Addr = fmt.Sprintf("dbk%d-%s", os.Getpid(), zone), fmt.Sprintf("172.31.77.%d", i+1)
 		in.Env = append(in.Env, "DAYBREAK_REGION_ADDR="+in.Addr+":4566", "DAYBREAK_PLATFORM_ADDR="+in.Addr+":8420")
 		must("ip", "netns", "add", in.ns)
-		t.Cleanup(func() { _ = run("ip", "netns", "del", in.ns) })
 		must("ip", "link", "add", "to-"+zone, "type", "veth", "peer", "name", "eth0", "netns", in.ns)
 		must("ip", "link", "set", "to-"+zone, "master", "switch", "up")
 		must("ip", "-n", in.ns, "addr", "add", in.Addr+"/24", "dev", "eth0")
@@ -94,17 +94,26 @@ func NewNetwork(t testing.TB, zones ...string) *Network {
 	return n
 }
 
-// join starts a host: the first one alone, the others by a token of it.
-func (n *Network) join(in *Installation, zone string) {
-	n.t.Helper()
-	n.t.Cleanup(func() {
-		n.Heal()
+// Close stops the hosts and takes the network away.
+func (n *Network) Close() {
+	n.Heal()
+	for _, in := range n.Hosts {
 		if n.t.Failed() {
-			n.t.Logf("host of zone %s:", zone)
+			n.t.Logf("host %s:", in.Addr)
 			in.showLogs()
 		}
 		in.Try("server", "stop")
-	})
+	}
+	for _, in := range n.Hosts {
+		_ = run("ip", "netns", "del", in.ns)
+	}
+	_ = run("ip", "link", "del", "switch")
+	n.Hosts = nil
+}
+
+// join starts a host: the first one alone, the others by a token of it.
+func (n *Network) join(in *Installation, zone string) {
+	n.t.Helper()
 	args := []string{"server", "start", "--link-addr", in.Addr + ":" + linkPort, "--zones", zone, "--endpoint-bind", in.Addr}
 	if first := n.Hosts[0]; in != first {
 		args = append(args, "--join", strings.TrimSpace(first.Run("server", "token")))
