@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -84,7 +86,7 @@ func (hosts) List(ctx context.Context, l layout.Layout, c config.Config) ([]cli.
 	defer store.Close()
 	roster, err := link.Roster(ctx, store, c.HostID)
 	if err != nil {
-		return nil, err
+		return nil, withoutState(err)
 	}
 	var all []cli.Host
 	for _, s := range roster {
@@ -109,5 +111,13 @@ func (hosts) Remove(ctx context.Context, l layout.Layout, c config.Config, id st
 		return err
 	}
 	defer store.Close()
-	return link.Remove(ctx, store, c.HostID, id)
+	return withoutState(link.Remove(ctx, store, c.HostID, id))
+}
+
+// withoutState says of an error that it is the state's, in the words of commands.
+func withoutState(err error) error {
+	if errors.Is(err, state.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", cli.ErrNoState, err)
+	}
+	return err
 }

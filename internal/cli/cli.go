@@ -6,6 +6,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -44,6 +45,10 @@ type Hosts interface {
 	// Remove takes a host that is gone for good out of the installation.
 	Remove(ctx context.Context, l layout.Layout, c config.Config, id string) error
 }
+
+// ErrNoState says that the state cannot be asked: too few hosts are there, or this
+// one's server does not run.
+var ErrNoState = errors.New("the state of the installation cannot be read")
 
 // Host is a host of the installation.
 type Host struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -53,14 +54,23 @@ func clientOf(l layout.Layout, c config.Config) (rest.Client, error) {
 // ping returns nil when the server works: its host is present, where there can be
 // others, and both APIs answer, where it has them.
 func (a *app) ping(ctx context.Context, l layout.Layout, c config.Config) error {
-	if !c.Joined() {
-		if err := pingAPIs(ctx, l, c); err != nil {
+	if c.Linked() {
+		if err := a.pingHost(ctx, l, c); err != nil {
 			return err
 		}
 	}
-	if !c.Linked() {
+	if c.Joined() {
 		return nil
 	}
+	return pingAPIs(ctx, l, c)
+}
+
+// pingTimeout is how long the state may take to say which hosts there are.
+const pingTimeout = 3 * time.Second
+
+func (a *app) pingHost(ctx context.Context, l layout.Layout, c config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
 	hosts, err := a.Hosts.List(ctx, l, c)
 	if err != nil {
 		return err

@@ -144,6 +144,23 @@ func addressesFree(l layout.Layout, c config.Config) error {
 	return nil
 }
 
+// aloneTimeout is how long a start waits for other hosts.
+const aloneTimeout = 10 * time.Second
+
+// waitsForOthers says whether all that is missing is other hosts.
+func (a *app) waitsForOthers(l layout.Layout, c config.Config) bool {
+	others, err := a.Hosts.Known(l)
+	if err != nil || others == 0 {
+		return false
+	}
+	for _, p := range launch.Processes(l, c.Linked()) {
+		if launch.Holder(p.Lock) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // errServerEnded: it was running a moment ago.
 var errServerEnded = errors.New("the server has ended")
 
@@ -152,9 +169,13 @@ func (a *app) awaitServer(ctx context.Context, l layout.Layout, c config.Config)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var last error
-	ended := 0
+	ended, begun := 0, time.Now()
 	for {
 		if last = a.ping(ctx, l, c); last == nil {
+			return nil
+		}
+		if errors.Is(last, ErrNoState) && time.Since(begun) > aloneTimeout && a.waitsForOthers(l, c) {
+			a.view.Note("This host runs. The installation begins to work when a majority of its hosts is there: start the others too.")
 			return nil
 		}
 		if launch.Holder(launch.SupervisorProcess(l).Lock) == 0 {

@@ -58,7 +58,10 @@ func (a *app) serverHostsCommand() *cobra.Command {
 
 // explainState is for errors of what needs no API, but the state.
 func explainState(err error) error {
-	return withHint(err, "The state needs a running server, and a majority of the hosts whose etcd votes: daybreak server status")
+	if errors.Is(err, ErrNoState) {
+		return withHint(err, "It needs a running server here (daybreak server status), and a majority of the hosts whose etcd votes.")
+	}
+	return err
 }
 
 func (a *app) viewHosts(hosts []Host) error {
@@ -127,7 +130,7 @@ func (a *app) serverRemoveHostCommand() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), hostsTimeout)
 			defer cancel()
 			if err := a.Hosts.Remove(ctx, l, c, args[0]); err != nil {
-				return err
+				return explainState(err)
 			}
 			a.view.Note("Removed host %s. It still has the installation's keys: delete its data directory.", args[0])
 			return nil

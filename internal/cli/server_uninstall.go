@@ -25,7 +25,7 @@ func (a *app) serverUninstallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			used, err := a.inUse(cmd.Context(), l)
+			used, hint, err := a.inUse(cmd.Context(), l)
 			if err != nil {
 				return err
 			}
@@ -34,7 +34,7 @@ func (a *app) serverUninstallCommand() *cobra.Command {
 					a.view.Note("The server stays: %s.", used)
 					return nil
 				}
-				return withHint(fmt.Errorf("the installation in %s is in use: %s", l.Root, used), "Remove them first: daybreak list, daybreak down NAME --yes")
+				return withHint(fmt.Errorf("the installation in %s is in use: %s", l.Root, used), hint)
 			}
 			if err := launch.Stop(cmd.Context(), launch.SupervisorProcess(l)); err != nil {
 				return err
@@ -52,40 +52,44 @@ func (a *app) serverUninstallCommand() *cobra.Command {
 	return cmd
 }
 
-// inUse says what keeps an installation from being deleted. It asks the server,
-// and looks at the disk where data may be that the server does not know of.
-func (a *app) inUse(ctx context.Context, l layout.Layout) (string, error) {
+// inUse says what keeps an installation from being deleted, and what to do about
+// it. It asks the server, and looks at the disk where data may be that the server
+// does not know of.
+func (a *app) inUse(ctx context.Context, l layout.Layout) (used, hint string, err error) {
+	const deployed = "Remove them first: daybreak list, daybreak down NAME --yes"
 	c, err := config.Load(l)
 	if err != nil && !errors.Is(err, config.ErrNone) {
-		return "", err
+		return "", "", err
 	}
-	if c.Joined() && a.serverRuns() {
-		return fmt.Sprintf("this host is one of several; stop it, and then remove it on another one (daybreak server remove-host %s)", c.HostID), nil
+	others, err := a.Hosts.Known(l)
+	if err != nil {
+		return "", "", err
 	}
-	if others, err := a.Hosts.Known(l); err != nil {
-		return "", err
-	} else if others > 0 && !c.Joined() {
-		return fmt.Sprintf("%d other hosts have joined", others), nil
-	}
-	if a.serverRuns() {
+	switch {
+	case c.Joined() && a.serverRuns():
+		return "this host is one of several",
+			"Stop it (daybreak server stop), remove it on another host (daybreak server remove-host " + c.HostID + "), and then uninstall it.", nil
+	case !c.Joined() && others > 0:
+		return fmt.Sprintf("%d other hosts have joined", others), "Remove them first: daybreak server hosts, daybreak server remove-host HOST", nil
+	case a.serverRuns():
 		client, err := a.client()
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
 		ds, err := client.List(ctx)
 		if err != nil {
-			return "", explain(err)
+			return "", "", explain(err)
 		}
 		if len(ds) > 0 {
-			return fmt.Sprintf("%d deployments", len(ds)), nil
+			return fmt.Sprintf("%d deployments", len(ds)), deployed, nil
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(l.Zones(), "*", "cluster-*"))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if len(left) > 0 {
-		return fmt.Sprintf("the data of %d DB clusters", len(left)), nil
+		return fmt.Sprintf("the data of %d DB clusters", len(left)), deployed, nil
 	}
-	return "", nil
+	return "", "", nil
 }

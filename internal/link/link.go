@@ -45,31 +45,32 @@ type Config struct {
 // if it could not begin.
 func Run(ctx context.Context, c Config) error {
 	l := newLink(c)
+	known, err := LoadHosts(c.Layout)
+	if err != nil {
+		return err
+	}
+	if err := l.clean(); err != nil {
+		return err
+	}
 	listener, err := l.listenTCP(ctx)
 	if err != nil {
 		return err
 	}
-	known, err := LoadHosts(c.Layout)
-	if err != nil {
-		_ = listener.Close()
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	// The tunnels are there until this host's presence is taken back: another host's
+	// etcd may have to be told.
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer l.running.Wait()
 	defer l.closeAll()
-	defer cancel()
-	// The state may be to be had by way of another host only.
-	if err := l.clean(); err != nil {
-		_ = listener.Close()
-		return err
-	}
-	l.apply(ctx, view{hosts: known})
-	l.running.Go(func() { l.serve(ctx, listener) })
-	l.running.Go(func() { l.watchGuests(ctx) })
-	l.running.Go(func() {
+	defer stop()
+	l.apply(working, view{hosts: known}) // the state may be to be had by way of them only
+	l.running.Go(func() { l.serve(working, listener) })
+	l.running.Go(func() { l.watchGuests(working) })
+	var present sync.WaitGroup
+	defer present.Wait()
+	present.Go(func() {
 		state.KeepPresence(ctx, c.Store, aurora.Presence{Host: c.Settings.HostID, Since: time.Now().UTC()})
 	})
-	if err := l.follow(ctx); ctx.Err() == nil {
+	if err := l.follow(ctx, working); ctx.Err() == nil {
 		return err
 	}
 	return nil
@@ -121,8 +122,9 @@ type view struct {
 	clusters  []aurora.DBCluster
 }
 
-// follow keeps the sockets what the state says.
-func (l *link) follow(ctx context.Context) error {
+// follow keeps the sockets what the state says, until ctx ends. What it begins
+// works until working ends.
+func (l *link) follow(ctx, working context.Context) error {
 	var err error
 	if l.hosts, err = state.NewMirror(ctx, state.Hosts(l.config.Store)); err != nil {
 		return fmt.Errorf("link: %w", err)
@@ -147,7 +149,7 @@ func (l *link) follow(ctx context.Context) error {
 				stored = v.hosts
 			}
 		}
-		l.apply(ctx, v)
+		l.apply(working, v)
 		select {
 		case <-changes[0]:
 		case <-changes[1]:

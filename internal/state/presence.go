@@ -111,11 +111,21 @@ func (s *Store) renewOnce(ctx context.Context, lease clientv3.LeaseID) error {
 	return nil
 }
 
-// endPresence takes a presence back, if etcd can be told soon.
+// endPresence takes a presence back, if etcd can be told soon. Our own may be the
+// one that was asked last, and have stopped just now.
 func (s *Store) endPresence(ctx context.Context, lease clientv3.LeaseID) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), presencePatience)
 	defer stop()
+	for s.revoke(ctx, lease) != nil && pause(ctx, chooseSoon) {
+	}
+}
+
+func (s *Store) revoke(ctx context.Context, lease clientv3.LeaseID) error {
 	ctx, client, cancel := s.begin(ctx)
 	defer cancel()
-	_, _ = client.Revoke(ctx, lease)
+	_, err := client.Revoke(ctx, lease)
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return nil
+	}
+	return err
 }

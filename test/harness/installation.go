@@ -67,8 +67,9 @@ const Password = "correct-horse-9"
 
 // Options are what differs between the servers of the tests.
 type Options struct {
-	User uint32   // runs the commands when not 0
-	Env  []string // added to the server's
+	User  uint32   // runs the commands when not 0
+	Env   []string // added to the server's
+	Start []string // flags of the first start
 }
 
 // New starts a server, and stops it after the test.
@@ -76,14 +77,48 @@ func New(t testing.TB, o Options) *Installation {
 	t.Helper()
 	in := newIn(t, o.User)
 	in.Env = append(append(in.Env, "DAYBREAK_REGION_ADDR="+FreeAddr(t), "DAYBREAK_PLATFORM_ADDR="+FreeAddr(t)), o.Env...)
-	t.Cleanup(func() {
-		if t.Failed() {
+	in.start(o.Start...)
+	return in
+}
+
+// start starts the server, and stops it after the test.
+func (in *Installation) start(flags ...string) {
+	in.t.Helper()
+	in.t.Cleanup(func() {
+		if in.t.Failed() {
 			in.showLogs()
 		}
 		in.Try("server", "stop")
 	})
-	in.Run("server", "start")
-	return in
+	in.Run(append([]string{"server", "start"}, flags...)...)
+}
+
+// Join starts another host of this installation on this machine, at a link
+// address that FreeLinkAddr gave.
+func (in *Installation) Join(t testing.TB, linkAddr, zones string) *Installation {
+	t.Helper()
+	other := newIn(t, in.user)
+	other.start("--link-addr", linkAddr, "--zones", zones, "--join", strings.TrimSpace(in.Run("server", "token")))
+	return other
+}
+
+// FreeLinkAddr is a link address on this machine whose ports nothing listens on.
+func FreeLinkAddr(t testing.TB, ip string) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(l.Addr().(*net.TCPAddr).Port+1)))
+		_ = l.Close()
+		if err == nil {
+			_ = next.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no two free ports in a row at " + ip)
+	return ""
 }
 
 func newIn(t testing.TB, user uint32) *Installation {
