@@ -142,7 +142,7 @@ func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
 }
 
 func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
-	service, err := rds.New(ctx, in.store)
+	service, err := rds.Config{Store: in.store, Certificate: func() ([]byte, error) { return os.ReadFile(in.CAFile()) }}.New(ctx)
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,27 @@ type service struct {
 
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
+
+	config Config
+}
+
+// Config is what the service works with.
+type Config struct {
+	Store *state.Store
+	// Certificate reads the certificate, in PEM, that clients of endpoints trust; it
+	// may be nil.
+	Certificate func() ([]byte, error)
+}
+
+// New returns the RDS service with nothing but a store.
+func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
+	return Config{Store: store}.New(ctx)
 }
 
 // New returns the RDS service. It follows the state until ctx ends.
-func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
-	s := &service{store: store}
+func (c Config) New(ctx context.Context) (*awswire.Service, error) {
+	store := c.Store
+	s := &service{config: c, store: store}
 	var err error
 	if s.clusters, err = state.NewMirror(ctx, state.DBClusters(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
@@ -94,6 +110,8 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.ModifyDBParameterGroup)
 	awswire.Register(wire, s.ResetDBParameterGroup)
 	awswire.Register(wire, s.DeleteDBParameterGroup)
+	awswire.Register(wire, s.DescribeAccountAttributes)
+	awswire.Register(wire, s.DescribeCertificates)
 	awswire.Register(wire, s.DescribePendingMaintenanceActions)
 	awswire.Register(wire, s.ApplyPendingMaintenanceAction)
 	return wire
