@@ -37,6 +37,8 @@ type Config struct {
 	// Certificate reads the certificate, in PEM, that clients of endpoints trust; it
 	// may be nil.
 	Certificate func() ([]byte, error)
+	// Logs reads the servers' logs; without it they have none.
+	Logs LogReader
 }
 
 // New returns the RDS service with nothing but a store.
@@ -110,6 +112,8 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.ModifyDBParameterGroup)
 	awswire.Register(wire, s.ResetDBParameterGroup)
 	awswire.Register(wire, s.DeleteDBParameterGroup)
+	awswire.Register(wire, s.DescribeDBLogFiles)
+	awswire.Register(wire, s.DownloadDBLogFilePortion)
 	awswire.Register(wire, s.DescribeAccountAttributes)
 	awswire.Register(wire, s.DescribeCertificates)
 	awswire.Register(wire, s.DescribePendingMaintenanceActions)
