@@ -228,8 +228,12 @@ func (s *service) updateCluster(ctx context.Context, key string, change func(*au
 		if err != nil {
 			return item.Value, err
 		}
+		names, err := s.renames(ctx, state.KindDBCluster, &item.Value.Meta, clusterNames(&before), clusterNames(&item.Value))
+		if err != nil {
+			return item.Value, err
+		}
 		ops := append(state.EventOps(clusterEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, append(ops, checks...)...)
+		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
 		if err == nil {
 			return item.Value, s.clusters.WaitRevision(ctx, rev)
 		}
@@ -256,8 +260,12 @@ func (s *service) updateInstance(ctx context.Context, key string, change func(*a
 		if err != nil {
 			return item.Value, err
 		}
+		names, err := s.renames(ctx, state.KindDBInstance, &item.Value.Meta, instanceNames(&before), instanceNames(&item.Value))
+		if err != nil {
+			return item.Value, err
+		}
 		ops := append(state.EventOps(instanceEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, append(ops, checks...)...)
+		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
 		if err == nil {
 			return item.Value, s.instances.WaitRevision(ctx, rev)
 		}
