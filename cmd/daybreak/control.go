@@ -21,8 +21,10 @@ import (
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/dataplane/controller"
 	"github.com/daybreakdb/daybreak/internal/dataplane/endpoint"
+	"github.com/daybreakdb/daybreak/internal/dataplane/node"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/launch"
+	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/platform/api"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 	"github.com/daybreakdb/daybreak/internal/platform/stack"
@@ -142,7 +144,16 @@ func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
 }
 
 func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
-	service, err := rds.New(ctx, in.store)
+	service, err := rds.Config{
+		Store:       in.store,
+		Certificate: func() ([]byte, error) { return os.ReadFile(in.CAFile()) },
+		Logs: node.Logs{Layout: func(host string) layout.Layout {
+			if host == in.config.HostID {
+				return in.Layout
+			}
+			return in.Via(host)
+		}},
+	}.New(ctx)
 	if err != nil {
 		return err
 	}

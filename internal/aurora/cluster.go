@@ -91,6 +91,7 @@ type DBClusterSpec struct {
 // PendingClusterChanges are changes that a user did not want at once; what is empty
 // stays as it is. They are no change of Spec before they are made.
 type PendingClusterChanges struct {
+	Identifier            string    `json:"identifier,omitempty"` // its name is taken already
 	EngineVersion         string    `json:"engineVersion,omitempty"`
 	StorageType           *string   `json:"storageType,omitempty"`
 	BackupRetentionPeriod int       `json:"backupRetentionPeriod,omitempty"`

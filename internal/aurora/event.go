@@ -67,6 +67,11 @@ func CredentialsReset(c *DBCluster) Event {
 	return clusterEvent(c, "RDS-EVENT-0016", "configuration change", "Reset master credentials.")
 }
 
+// ClusterRenamed: a cluster has another name.
+func ClusterRenamed(c *DBCluster, from string) Event {
+	return clusterEvent(c, "RDS-EVENT-0172", "notification", "Renamed cluster from "+from+" to "+c.Spec.Identifier+".")
+}
+
 // VersionUpgraded: the engine version of a cluster is a later one.
 func VersionUpgraded(c *DBCluster) Event {
 	return clusterEvent(c, "RDS-EVENT-0173", "maintenance", "Database cluster engine version has been upgraded.")

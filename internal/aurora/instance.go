@@ -39,8 +39,10 @@ type DBInstanceSpec struct {
 	// RestartGeneration grows with every RebootDBInstance.
 	RestartGeneration int64 `json:"restartGeneration,omitempty"`
 
-	// PendingClass waits for the maintenance window.
-	PendingClass string `json:"pendingClass,omitempty"`
+	// PendingClass and PendingIdentifier, whose name is taken already, wait for the
+	// maintenance window.
+	PendingClass      string `json:"pendingClass,omitempty"`
+	PendingIdentifier string `json:"pendingIdentifier,omitempty"`
 	// PendingUpdate says that the server is to be restarted with the host's newest
 	// PostgreSQL in the maintenance window.
 	PendingUpdate bool `json:"pendingUpdate,omitempty"`

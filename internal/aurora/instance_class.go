@@ -30,6 +30,17 @@ func classSizes(family string) string {
 	return ""
 }
 
+// Classes are all DB instance classes of Aurora PostgreSQL 15.
+func Classes() []string {
+	classes := []string{"db.serverless"}
+	for _, family := range []string{"t3", "t4g", "r5", "r6g", "r6gd", "r6i", "r6id", "r7g", "r7i", "r8g", "x2g"} {
+		for _, size := range strings.Fields(classSizes(family)) {
+			classes = append(classes, "db."+family+"."+size)
+		}
+	}
+	return classes
+}
+
 // ClassMemory is the memory, in bytes, that AWS gives a DB instance class; false
 // for a name that is none of Aurora PostgreSQL's. A db.serverless instance has
 // the memory of its cluster's greatest capacity, which its name does not say: 0.

@@ -31,3 +31,15 @@ func TestInstanceMemoryIsTheSmallerOfClassAndShare(t *testing.T) {
 		}
 	}
 }
+
+func TestAllClassesAreClasses(t *testing.T) {
+	classes := aurora.Classes()
+	for _, class := range classes {
+		if _, ok := aurora.ClassMemory(class); !ok || aurora.ClassVCPUs(class, 16<<30) < 2 {
+			t.Errorf("%s", class)
+		}
+	}
+	if len(classes) < 65 {
+		t.Errorf("%d classes", len(classes))
+	}
+}

@@ -189,6 +189,9 @@ func (l Layout) Journal(zone string) string {
 // LogSocket is where the log answers the node.
 func (l Layout) LogSocket() string { return filepath.Join(l.RunDir(), "wal.sock") }
 
+// NodeSocket is where the node answers the region: what is in its servers' logs.
+func (l Layout) NodeSocket() string { return filepath.Join(l.RunDir(), "node.sock") }
+
 // FeedDir has the socket at which a cluster's readers get their WAL.
 func (l Layout) FeedDir(clusterID string) string {
 	return filepath.Join(l.RunDir(), "feed", strings.TrimPrefix(clusterID, "cluster-"))

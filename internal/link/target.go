@@ -17,12 +17,13 @@ type target string
 const (
 	targetEtcd target = "etcd.sock"
 	targetLog  target = "wal.sock"
+	targetNode target = "node.sock"
 	// targetPulse is no socket: what is said is answered by the link itself.
 	targetPulse target = "pulse"
 )
 
 // targets is the list of what may be spoken to. No part of it can be "..".
-var targets = regexp.MustCompile(`\A(etcd\.sock|wal\.sock|pg/db-[A-Za-z0-9]{1,40}/\.s\.PGSQL\.5432|feed/[A-Za-z0-9-]{1,40}/\.s\.PGSQL\.5432|pulse)\z`)
+var targets = regexp.MustCompile(`\A(etcd\.sock|wal\.sock|node\.sock|pg/db-[A-Za-z0-9]{1,40}/\.s\.PGSQL\.5432|feed/[A-Za-z0-9-]{1,40}/\.s\.PGSQL\.5432|pulse)\z`)
 
 // hostID is what the id of a host looks like.
 var hostID = regexp.MustCompile(`\A[0-9a-f]{8}\z`)
@@ -57,8 +58,8 @@ type manner struct {
 	uid  int // owner, where we may give files away; 0: we
 }
 
-// wanted are the sockets to mirror: of every other host those of etcd and of the
-// log, of its DB instances' servers, and the feeds of the clusters that it has
+// wanted are the sockets to mirror: of every other host those of etcd, of the log
+// and of the node, of its DB instances' servers, and the feeds of the clusters that it has
 // the writer of.
 func wanted(v view) map[socket]manner {
 	all := map[socket]manner{}
@@ -67,6 +68,7 @@ func wanted(v view) map[socket]manner {
 		known[h.ID] = true
 		all[socket{h.ID, targetEtcd}] = manner{mode: 0o600}
 		all[socket{h.ID, targetLog}] = manner{mode: 0o600}
+		all[socket{h.ID, targetNode}] = manner{mode: 0o600}
 	}
 	clusters := map[string]aurora.DBCluster{}
 	for _, c := range v.clusters {

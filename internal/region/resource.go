@@ -18,6 +18,8 @@ var resourceForms = map[string][]struct{ parameter, form string }{
 		{"DBClusterParameterGroupName", "cluster-pg:%s"}, {"DBParameterGroupName", "pg:%s"},
 		{"DBClusterSnapshotIdentifier", "cluster-snapshot:%s"}, {"GlobalClusterIdentifier", "global-cluster:%s"},
 		{"DBClusterEndpointIdentifier", "cluster-endpoint:%s"}, {"ResourceName", "%s"},
+		{"SourceDBClusterParameterGroupIdentifier", "cluster-pg:%s"}, {"TargetDBClusterParameterGroupIdentifier", "cluster-pg:%s"},
+		{"SourceDBParameterGroupIdentifier", "pg:%s"}, {"TargetDBParameterGroupIdentifier", "pg:%s"}, {"ResourceIdentifier", "%s"},
 	},
 	"ec2": {
 		{"GroupId", "security-group/%s"}, {"VpcId", "vpc/%s"}, {"SubnetId", "subnet/%s"},

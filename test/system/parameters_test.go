@@ -98,10 +98,13 @@ func makeTuned(t *testing.T, client *rds.Client) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		harness.Eventually(t, time.Minute, id+" is available", func() error {
+		harness.Eventually(t, 3*time.Minute, id+" is available", func() error {
 			out, err := client.DescribeDBInstances(t.Context(), &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(id)})
-			if err != nil || *out.DBInstances[0].DBInstanceStatus != "available" {
-				return fmt.Errorf("%+v, %v", out, err)
+			if err != nil {
+				return err
+			}
+			if status := *out.DBInstances[0].DBInstanceStatus; status != "available" {
+				return fmt.Errorf("it is %s", status)
 			}
 			return nil
 		})

@@ -72,6 +72,7 @@ func Run(ctx context.Context, c Config) error {
 	n.running.Go(func() { n.keepBases(ctx) })
 	n.running.Go(func() { n.reportLogs(ctx) })
 	n.running.Go(func() { n.removeLogs(ctx) })
+	n.running.Go(func() { n.serveLogs(ctx) })
 	n.running.Go(func() { n.tellTopology(ctx) })
 	for {
 		changed := n.changed()

@@ -324,6 +324,20 @@ func TestOldLogsAreRemovedAndTheNewestIsKept(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(s.LogDir(), "postgresql.log.2000")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(s.LogDir(), "postgresql.log.2002"), []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := s.LogFiles(); err != nil || len(files) != 2 || files[1].Name != "postgresql.log.2002" || files[1].Size != 8 {
+		t.Errorf("files: %+v, %v", files, err)
+	}
+	if data, err := s.ReadLog("postgresql.log.2002", 4, 3); err != nil || string(data) != "two" {
+		t.Errorf("read: %q, %v", data, err)
+	}
+	for _, name := range []string{"postgresql.log.2000", "postgresql.log.none", "other", "../outside", "postgresql.log./../../outside"} {
+		if data, err := s.ReadLog(name, 0, 10); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
 	if err := s.RemoveLogs(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

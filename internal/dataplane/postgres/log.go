@@ -5,8 +5,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -42,6 +44,65 @@ func (s Server) RemoveLogs(before time.Time) error {
 		}
 	}
 	return nil
+}
+
+// LogFile is a file of the server's log.
+type LogFile struct {
+	Name        string
+	Size        int64
+	LastWritten time.Time
+}
+
+// LogFiles are the files of the server's log, the oldest first.
+func (s Server) LogFiles() ([]LogFile, error) {
+	root, err := os.OpenRoot(s.LogDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	names, err := fs.Glob(root.FS(), logFiles)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	var files []LogFile
+	for _, name := range names {
+		if info, err := root.Lstat(name); err == nil && info.Mode().IsRegular() {
+			files = append(files, LogFile{name, info.Size(), info.ModTime()})
+		}
+	}
+	return files, nil
+}
+
+// ReadLog reads up to limit bytes of a file of the log from an offset on. A name that
+// is none of LogFiles is fs.ErrNotExist. The directory is the server's: no link in it
+// is followed, and nothing can make the read wait.
+func (s Server) ReadLog(name string, offset int64, limit int) ([]byte, error) {
+	if ok, err := path.Match(logFiles, name); !ok || err != nil {
+		return nil, fs.ErrNotExist
+	}
+	root, err := os.OpenRoot(s.LogDir())
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, errors.Join(fs.ErrNotExist, err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fs.ErrNotExist, err)
+	}
+	data := make([]byte, limit)
+	n, err := f.ReadAt(data, offset)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return data[:n], err
 }
 
 // lastLog is the end of what the server wrote: before its log collector started,

@@ -64,6 +64,9 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 		if parameters != "" {
 			v.Spec.ParameterGroupName = parameters
 		}
+		if err := rename(&v.Spec.Identifier, "NewDBClusterIdentifier", in.NewDBClusterIdentifier); err != nil {
+			return err
+		}
 		if err := s.modifyCluster(v, in, groups); err != nil {
 			return err
 		}
@@ -79,7 +82,7 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 	if mode := aws.ToString(in.EngineMode); mode != "" && mode != "provisioned" {
 		return awswire.InvalidParameterValue("The engine mode %s that you specified is currently unavailable.", mode)
 	}
-	err := refuseOthers(in, "DBClusterIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "EngineMode", "EngineVersion", "EngineLifecycleSupport",
+	err := refuseOthers(in, "DBClusterIdentifier", "NewDBClusterIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "EngineMode", "EngineVersion", "EngineLifecycleSupport",
 		"MasterUserPassword", "Port", "VpcSecurityGroupIds", "NetworkType", "DBClusterParameterGroupName", "DBInstanceParameterGroupName",
 		"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot",
 		"CloudwatchLogsExportConfiguration", "BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/aurora/parameter"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 )
@@ -37,21 +39,20 @@ func (s *service) DescribeGlobalClusters(_ context.Context, in *rds.DescribeGlob
 // DescribeDBEngineVersions answers the versions that can be asked for.
 func (s *service) DescribeDBEngineVersions(_ context.Context, in *rds.DescribeDBEngineVersionsInput) (*rds.DescribeDBEngineVersionsOutput, error) {
 	var found []string
-	if in.Engine == nil || *in.Engine == engine {
-		for _, minor := range minors {
-			version := fmt.Sprintf("15.%d", minor)
-			asked := aws.ToString(in.EngineVersion)
-			if asked != "" && asked != version && asked != "15" {
-				continue
-			}
-			if aws.ToBool(in.DefaultOnly) && version != defaultVersion {
-				continue
-			}
-			found = append(found, version)
+	for _, minor := range minors {
+		version := fmt.Sprintf("15.%d", minor)
+		asked := aws.ToString(in.EngineVersion)
+		if asked != "" && asked != version && asked != "15" || aws.ToBool(in.DefaultOnly) && version != defaultVersion {
+			continue
 		}
+		found = append(found, version)
 	}
-	if family := aws.ToString(in.DBParameterGroupFamily); family != "" && family != "aurora-postgresql15" {
+	if e, family := aws.ToString(in.Engine), aws.ToString(in.DBParameterGroupFamily); e != "" && e != engine || family != "" && family != parameter.Family {
 		found = nil
+	}
+	found, err := filtered(found, in.Filters, versionFilters)
+	if err != nil {
+		return nil, err
 	}
 	page, marker, err := awswire.Page(found, in.Marker, in.MaxRecords, awswire.RDSPages(), func(v string) string { return fmt.Sprintf("%06d", versionNumber(v)) })
 	if err != nil {
@@ -64,13 +65,28 @@ func (s *service) DescribeDBEngineVersions(_ context.Context, in *rds.DescribeDB
 	return out, nil
 }
 
+func always(value string) func(string) []string {
+	return func(string) []string { return []string{value} }
+}
+
+var versionFilters = map[string]func(string) []string{
+	"db-parameter-group-family": always(parameter.Family),
+	"engine":                    always(engine),
+	"engine-mode":               always("provisioned"),
+	"engine-version":            func(version string) []string { return []string{version} },
+	"status":                    always("available"),
+}
+
 func showVersion(version string) types.DBEngineVersion {
 	v := types.DBEngineVersion{
 		Engine: aws.String(engine), EngineVersion: aws.String(version), MajorEngineVersion: aws.String("15"),
-		DBParameterGroupFamily: aws.String("aurora-postgresql15"), Status: aws.String("available"),
+		DBParameterGroupFamily: aws.String(parameter.Family), Status: aws.String("available"),
 		DBEngineDescription: aws.String("Aurora PostgreSQL"), DBEngineVersionDescription: aws.String("Aurora PostgreSQL (Compatible with PostgreSQL " + version + ")"),
 		SupportedEngineModes: []string{"provisioned"}, ExportableLogTypes: []string{"postgresql"},
 		SupportsReadReplica: aws.Bool(true), SupportsGlobalDatabases: aws.Bool(false), SupportsLogExportsToCloudwatchLogs: aws.Bool(false),
+		SupportsBabelfish: aws.Bool(false), SupportsIntegrations: aws.Bool(false), SupportsLimitlessDatabase: aws.Bool(false),
+		SupportsLocalWriteForwarding: aws.Bool(false), SupportsParallelQuery: aws.Bool(false),
+		SupportedCACertificateIdentifiers: []string{caIdentifier},
 	}
 	for _, minor := range minors {
 		if minor > versionNumber(version) {
@@ -83,12 +99,6 @@ func showVersion(version string) types.DBEngineVersion {
 	return v
 }
 
-// orderable are the classes that are listed; others of Aurora's shape are
-// accepted too.
-var orderable = []string{"db.r5.2xlarge", "db.r5.4xlarge", "db.r5.large", "db.r5.xlarge", "db.r6g.2xlarge", "db.r6g.4xlarge", "db.r6g.8xlarge",
-	"db.r6g.large", "db.r6g.xlarge", "db.r6i.large", "db.r6i.xlarge", "db.r7g.2xlarge", "db.r7g.large", "db.r7g.xlarge", "db.r8g.large",
-	"db.serverless", "db.t3.large", "db.t3.medium", "db.t4g.large", "db.t4g.medium", "db.x2g.large"}
-
 // DescribeOrderableDBInstanceOptions answers the classes of each version.
 func (s *service) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rds.DescribeOrderableDBInstanceOptionsInput) (*rds.DescribeOrderableDBInstanceOptionsOutput, error) {
 	if err := checkEngine(aws.ToString(in.Engine)); err != nil {
@@ -98,21 +108,31 @@ func (s *service) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rd
 	for _, z := range ec2.Zones(scopeOf(ctx).region) {
 		zones = append(zones, types.AvailabilityZone{Name: aws.String(z.Name)})
 	}
+	if err := noFilters(in.Filters); err != nil {
+		return nil, err
+	}
 	var found []types.OrderableDBInstanceOption
+	if license := aws.ToString(in.LicenseModel); license != "" && license != licenseModel || in.Vpc != nil && !*in.Vpc ||
+		in.AvailabilityZoneGroup != nil && *in.AvailabilityZoneGroup != scopeOf(ctx).region {
+		return &rds.DescribeOrderableDBInstanceOptionsOutput{}, nil
+	}
 	for _, minor := range minors {
 		version := fmt.Sprintf("15.%d", minor)
-		if asked := aws.ToString(in.EngineVersion); asked != "" && asked != version {
+		if asked := aws.ToString(in.EngineVersion); asked != "" && asked != version && asked != "15" {
 			continue
 		}
-		for _, class := range orderable {
+		for _, class := range aurora.Classes() {
 			if asked := aws.ToString(in.DBInstanceClass); asked != "" && asked != class {
 				continue
 			}
 			found = append(found, types.OrderableDBInstanceOption{
 				Engine: aws.String(engine), EngineVersion: aws.String(version), DBInstanceClass: aws.String(class),
-				LicenseModel: aws.String("postgresql-license"), AvailabilityZones: zones, Vpc: aws.Bool(true), StorageType: aws.String("aurora"),
+				LicenseModel: aws.String(licenseModel), AvailabilityZones: zones, Vpc: aws.Bool(true), StorageType: aws.String("aurora"),
 				SupportedEngineModes: []string{"provisioned"}, SupportedNetworkTypes: []string{"IPV4"}, SupportsClusters: aws.Bool(true),
 				SupportsStorageEncryption: aws.Bool(true), MultiAZCapable: aws.Bool(false), ReadReplicaCapable: aws.Bool(false),
+				SupportsEnhancedMonitoring: aws.Bool(false), SupportsGlobalDatabases: aws.Bool(false), SupportsIAMDatabaseAuthentication: aws.Bool(false),
+				SupportsIops: aws.Bool(false), SupportsKerberosAuthentication: aws.Bool(false), SupportsPerformanceInsights: aws.Bool(false),
+				SupportsStorageAutoscaling: aws.Bool(false), OutpostCapable: aws.Bool(false),
 			})
 		}
 	}

@@ -9,6 +9,9 @@ func clusterEvents(before, after aurora.DBCluster) []aurora.Event {
 	if before.Spec.MasterPasswordGeneration != after.Spec.MasterPasswordGeneration {
 		all = append(all, aurora.CredentialsReset(&after))
 	}
+	if before.Spec.Identifier != after.Spec.Identifier {
+		all = append(all, aurora.ClusterRenamed(&after, before.Spec.Identifier))
+	}
 	if before.Spec.EngineVersion != after.Spec.EngineVersion {
 		all = append(all, aurora.VersionUpgraded(&after))
 	}

@@ -18,6 +18,7 @@ const (
 	maxMembers   = 16 // a writer and 15 readers
 	maxInstances = 40 // of an account in a region
 	caIdentifier = "rds-ca-rsa2048-g1"
+	licenseModel = "postgresql-license"
 )
 
 // CreateDBInstance adds an instance to a cluster. The first one becomes its

@@ -12,8 +12,8 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// ModifyDBInstance changes an instance: at once, but another class in its next
-// maintenance window unless ApplyImmediately says otherwise. One that changes
+// ModifyDBInstance changes an instance: at once, but another class or name in its
+// next maintenance window unless ApplyImmediately says otherwise. One that changes
 // nothing is a success.
 func (s *service) ModifyDBInstance(ctx context.Context, in *rds.ModifyDBInstanceInput) (*rds.ModifyDBInstanceOutput, error) {
 	c := scopeOf(ctx)
@@ -63,18 +63,21 @@ func (s *service) tryModifyInstance(ctx context.Context, c scope, key string, cl
 		}
 		applyInstanceChanges(&v.Spec)
 		modifyInstance(c, &v.Spec, in)
+		if err := rename(&v.Spec.Identifier, "NewDBInstanceIdentifier", in.NewDBInstanceIdentifier); err != nil {
+			return err
+		}
 		if err := checkMonitoring(v.Spec.MonitoringInterval, v.Spec.MonitoringRoleArn); err != nil {
 			return err
 		}
 		if !aws.ToBool(in.ApplyImmediately) {
 			deferInstanceChanges(&v.Spec, &before)
 		}
-		return changedSpec(&v.Generation, before, v.Spec, func(spec *aurora.DBInstanceSpec) { spec.PendingClass = "" })
+		return changedSpec(&v.Generation, before, v.Spec, func(spec *aurora.DBInstanceSpec) { spec.PendingClass, spec.PendingIdentifier = "", "" })
 	}, checks...)
 }
 
 func checkModifyInstance(in *rds.ModifyDBInstanceInput, cluster *aurora.DBCluster) error {
-	parameter, asked := unavailable(in, "DBInstanceIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "CertificateRotationRestart",
+	parameter, asked := unavailable(in, "DBInstanceIdentifier", "NewDBInstanceIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "CertificateRotationRestart",
 		"DBInstanceClass", "EngineVersion", "DBParameterGroupName", "PromotionTier", "PubliclyAccessible", "AutoMinorVersionUpgrade",
 		"CopyTagsToSnapshot", "CACertificateIdentifier", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",
 		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow")
@@ -128,7 +131,7 @@ func (s *service) RebootDBInstance(ctx context.Context, in *rds.RebootDBInstance
 	if err != nil {
 		return nil, err
 	}
-	changed, err := s.reboot(ctx, item.Key)
+	changed, err := s.reboot(ctx, item.Key, anyway)
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, instanceNotFound(aws.ToString(in.DBInstanceIdentifier))
 	}
@@ -155,7 +158,7 @@ func (s *service) DeleteDBInstance(ctx context.Context, in *rds.DeleteDBInstance
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBInstanceState", "Instance %s is already being deleted.", v.Spec.Identifier)
 		}
-		v.DeleteRequested = true
+		v.DeleteRequested, v.Spec.PendingIdentifier = true, ""
 		v.Generation++
 		return nil
 	})

@@ -12,10 +12,11 @@ import (
 
 // reboot asks for a restart of an instance's server, which then has all that its
 // parameter groups set. With the writer's restart come settings that no reader may
-// be behind in: if there are such, the readers restart too.
-func (s *service) reboot(ctx context.Context, key string) (aurora.DBInstance, error) {
+// be behind in: if there are such, the readers restart too. wanted may say that it
+// is not to be after all.
+func (s *service) reboot(ctx context.Context, key string, wanted func(*aurora.DBInstance) bool) (aurora.DBInstance, error) {
 	for {
-		in, rev, err := s.tryReboot(ctx, key)
+		in, rev, err := s.tryReboot(ctx, key, wanted)
 		if errors.Is(err, state.ErrConflict) {
 			continue // something of the cluster was changed meanwhile
 		}
@@ -26,11 +27,14 @@ func (s *service) reboot(ctx context.Context, key string) (aurora.DBInstance, er
 	}
 }
 
-func (s *service) tryReboot(ctx context.Context, key string) (aurora.DBInstance, int64, error) {
+func (s *service) tryReboot(ctx context.Context, key string, wanted func(*aurora.DBInstance) bool) (aurora.DBInstance, int64, error) {
 	table := state.DBInstances(s.store)
 	item, err := table.Get(ctx, key)
 	if err != nil {
 		return item.Value, 0, err
+	}
+	if !wanted(&item.Value) {
+		return item.Value, 0, nil
 	}
 	if instanceStatus(&item.Value) != aurora.InstanceStatusAvailable {
 		return item.Value, 0, awswire.BadRequestf("InvalidDBInstanceState", "DB Instance %s is not in available state.", item.Value.Spec.Identifier)
@@ -59,6 +63,9 @@ func (s *service) tryReboot(ctx context.Context, key string) (aurora.DBInstance,
 	rev, err := s.store.Commit(ctx, ops...)
 	return item.Value, rev, err
 }
+
+// anyway wants a restart whatever became of the instance.
+func anyway(*aurora.DBInstance) bool { return true }
 
 func (s *service) restartWith(cluster *aurora.DBCluster, in *aurora.DBInstance, writer bool) {
 	groups, take := s.groupsOf(cluster, in.Spec.ParameterGroupName), restarted

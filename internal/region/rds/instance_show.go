@@ -81,7 +81,7 @@ func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance 
 		Engine: &spec.Engine, InstanceCreateTime: &v.CreateTime, AllocatedStorage: aws.Int32(1), StorageType: aws.String("aurora"),
 		PromotionTier: aws.Int32(int32(spec.PromotionTier)), PubliclyAccessible: &spec.PubliclyAccessible, MultiAZ: aws.Bool(false),
 		AutoMinorVersionUpgrade: &spec.AutoMinorVersionUpgrade, CopyTagsToSnapshot: &spec.CopyTagsToSnapshot,
-		CACertificateIdentifier: &spec.CACertificateIdentifier, LicenseModel: aws.String("postgresql-license"),
+		CACertificateIdentifier: &spec.CACertificateIdentifier, LicenseModel: aws.String(licenseModel),
 		PreferredBackupWindow: &spec.PreferredBackupWindow, PreferredMaintenanceWindow: &spec.PreferredMaintenanceWindow,
 		MonitoringInterval: aws.Int32(int32(spec.MonitoringInterval)), MonitoringRoleArn: optional(spec.MonitoringRoleArn),
 		PerformanceInsightsEnabled: &spec.PerformanceInsightsEnabled, PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),

@@ -58,7 +58,7 @@ func (s *service) maintainAll(ctx context.Context, now time.Time) error {
 	}
 	for _, item := range s.instances.All() {
 		v := &item.Value
-		if v.Spec.PendingClass == "" && !v.Spec.PendingUpdate || v.DeleteRequested || !inWindow(v.Spec.PreferredMaintenanceWindow, now) {
+		if !waits(&v.Spec) && !v.Spec.PendingUpdate || v.DeleteRequested || !inWindow(v.Spec.PreferredMaintenanceWindow, now) {
 			continue
 		}
 		failed = append(failed, s.maintainInstance(ctx, item.Key, v.Spec.PendingUpdate))
@@ -70,7 +70,7 @@ func (s *service) maintainAll(ctx context.Context, now time.Time) error {
 // available now is maintained when it is.
 func (s *service) maintainInstance(ctx context.Context, key string, update bool) error {
 	_, err := s.updateInstance(ctx, key, func(v *aurora.DBInstance) error {
-		if v.Spec.PendingClass == "" || v.DeleteRequested {
+		if !waits(&v.Spec) || v.DeleteRequested {
 			return state.ErrUnchanged
 		}
 		applyInstanceChanges(&v.Spec)
@@ -80,6 +80,6 @@ func (s *service) maintainInstance(ctx context.Context, key string, update bool)
 	if item, ok := s.instances.Get(key); !update || err != nil || !ok || instanceStatus(&item.Value) != aurora.InstanceStatusAvailable {
 		return err
 	}
-	_, err = s.reboot(ctx, key)
+	_, err = s.reboot(ctx, key, func(v *aurora.DBInstance) bool { return v.Spec.PendingUpdate })
 	return err
 }

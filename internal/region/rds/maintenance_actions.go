@@ -101,7 +101,7 @@ func (s *service) ApplyPendingMaintenanceAction(ctx context.Context, in *rds.App
 		return nil, awswire.InvalidParameterValue("The resource %s has no pending maintenance action %s.", aws.ToString(in.ResourceIdentifier), systemUpdate)
 	}
 	if optIn == optInNow {
-		_, err = s.reboot(ctx, item.Key)
+		_, err = s.reboot(ctx, item.Key, anyway)
 		return &rds.ApplyPendingMaintenanceActionOutput{ResourcePendingMaintenanceActions: &shown}, err
 	}
 	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {

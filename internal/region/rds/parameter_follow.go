@@ -80,8 +80,9 @@ func (s *service) follow(ctx context.Context, cluster state.Item[aurora.DBCluste
 	return err
 }
 
-// followInstance gives an instance what changed in its groups.
+// followInstance gives an instance what changed in its groups, and its cluster's name.
 func (s *service) followInstance(cluster *aurora.DBCluster, in *aurora.DBInstanceSpec) {
+	in.ClusterIdentifier = cluster.Spec.Identifier
 	groups := s.groupsOf(cluster, in.ParameterGroupName)
 	atOnce := groups.changedAtOnce(in)
 	groups.take(in, func(p *parameter.Parameter) bool {
@@ -90,7 +91,7 @@ func (s *service) followInstance(cluster *aurora.DBCluster, in *aurora.DBInstanc
 }
 
 func sameGroups(a, b *aurora.DBInstanceSpec) bool {
-	return a.ParameterGeneration == b.ParameterGeneration && a.ClusterGroupName == b.ClusterGroupName &&
+	return a.ClusterIdentifier == b.ClusterIdentifier && a.ParameterGeneration == b.ParameterGeneration && a.ClusterGroupName == b.ClusterGroupName &&
 		a.ClusterGroupRevision == b.ClusterGroupRevision && a.GroupRevision == b.GroupRevision
 }
 

@@ -31,6 +31,9 @@ func applyClusterChanges(spec *aurora.DBClusterSpec) {
 	if p == nil {
 		return
 	}
+	if p.Identifier != "" {
+		spec.Identifier = p.Identifier
+	}
 	if p.EngineVersion != "" {
 		spec.EngineVersion = p.EngineVersion
 	}
@@ -45,6 +48,9 @@ func applyClusterChanges(spec *aurora.DBClusterSpec) {
 // deferClusterChanges takes those changes back that can wait, and has them wait.
 func deferClusterChanges(spec, before *aurora.DBClusterSpec) {
 	var p aurora.PendingClusterChanges
+	if spec.Identifier != before.Identifier {
+		p.Identifier = spec.Identifier
+	}
 	if spec.EngineVersion != before.EngineVersion {
 		p.EngineVersion = spec.EngineVersion
 	}
@@ -58,6 +64,7 @@ func deferClusterChanges(spec, before *aurora.DBClusterSpec) {
 		exports := spec.CloudwatchLogExports
 		p.CloudwatchLogExports = &exports
 	}
+	spec.Identifier = before.Identifier
 	spec.EngineVersion, spec.BackupRetentionPeriod = before.EngineVersion, before.BackupRetentionPeriod
 	spec.StorageType, spec.CloudwatchLogExports = before.StorageType, before.CloudwatchLogExports
 	if p != (aurora.PendingClusterChanges{}) {
@@ -70,7 +77,7 @@ func showClusterChanges(spec *aurora.DBClusterSpec) *types.ClusterPendingModifie
 	if p == nil {
 		return nil
 	}
-	out := &types.ClusterPendingModifiedValues{EngineVersion: optional(p.EngineVersion), StorageType: p.StorageType}
+	out := &types.ClusterPendingModifiedValues{DBClusterIdentifier: optional(p.Identifier), EngineVersion: optional(p.EngineVersion), StorageType: p.StorageType}
 	if p.BackupRetentionPeriod != 0 {
 		out.BackupRetentionPeriod = aws.Int32(int32(p.BackupRetentionPeriod))
 	}
@@ -86,10 +93,18 @@ func showClusterChanges(spec *aurora.DBClusterSpec) *types.ClusterPendingModifie
 	return out
 }
 
+// waits says whether changes of an instance wait.
+func waits(spec *aurora.DBInstanceSpec) bool {
+	return spec.PendingClass != "" || spec.PendingIdentifier != ""
+}
+
 // applyInstanceChanges makes the changes that wait.
 func applyInstanceChanges(spec *aurora.DBInstanceSpec) {
 	if spec.PendingClass != "" {
 		spec.Class, spec.PendingClass = spec.PendingClass, ""
+	}
+	if spec.PendingIdentifier != "" {
+		spec.Identifier, spec.PendingIdentifier = spec.PendingIdentifier, ""
 	}
 }
 
@@ -98,11 +113,14 @@ func deferInstanceChanges(spec, before *aurora.DBInstanceSpec) {
 	if spec.Class != before.Class {
 		spec.Class, spec.PendingClass = before.Class, spec.Class
 	}
+	if spec.Identifier != before.Identifier {
+		spec.Identifier, spec.PendingIdentifier = before.Identifier, spec.Identifier
+	}
 }
 
 func showInstanceChanges(spec *aurora.DBInstanceSpec) *types.PendingModifiedValues {
-	if spec.PendingClass == "" {
+	if !waits(spec) {
 		return nil
 	}
-	return &types.PendingModifiedValues{DBInstanceClass: &spec.PendingClass}
+	return &types.PendingModifiedValues{DBInstanceClass: optional(spec.PendingClass), DBInstanceIdentifier: optional(spec.PendingIdentifier)}
 }

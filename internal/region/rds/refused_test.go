@@ -148,7 +148,6 @@ func TestChangesAndDeletionsThatAreRefused(t *testing.T) {
 		_, err := r.DeleteDBCluster(ctx, &in)
 		return err
 	}
-	wantCode(t, "a new name", modify(api.ModifyDBClusterInput{NewDBClusterIdentifier: str("new")}), "InvalidParameterCombination")
 	wantCode(t, "a short password", modify(api.ModifyDBClusterInput{MasterUserPassword: str("short")}), "InvalidParameterValue")
 	wantCode(t, "a version without instances", modify(api.ModifyDBClusterInput{EngineVersion: str("15.10")}), "InvalidDBClusterStateFault")
 	wantCode(t, "an unknown version", modify(api.ModifyDBClusterInput{EngineVersion: str("16.1")}), "InvalidParameterCombination")

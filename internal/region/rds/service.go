@@ -27,11 +27,29 @@ type service struct {
 
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
+
+	config Config
+}
+
+// Config is what the service works with.
+type Config struct {
+	Store *state.Store
+	// Certificate reads the certificate, in PEM, that clients of endpoints trust; it
+	// may be nil.
+	Certificate func() ([]byte, error)
+	// Logs reads the servers' logs; without it they have none.
+	Logs LogReader
+}
+
+// New returns the RDS service with nothing but a store.
+func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
+	return Config{Store: store}.New(ctx)
 }
 
 // New returns the RDS service. It follows the state until ctx ends.
-func New(ctx context.Context, store *state.Store) (*awswire.Service, error) {
-	s := &service{store: store}
+func (c Config) New(ctx context.Context) (*awswire.Service, error) {
+	store := c.Store
+	s := &service{config: c, store: store}
 	var err error
 	if s.clusters, err = state.NewMirror(ctx, state.DBClusters(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
@@ -94,6 +112,10 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.ModifyDBParameterGroup)
 	awswire.Register(wire, s.ResetDBParameterGroup)
 	awswire.Register(wire, s.DeleteDBParameterGroup)
+	awswire.Register(wire, s.DescribeDBLogFiles)
+	awswire.Register(wire, s.DownloadDBLogFilePortion)
+	awswire.Register(wire, s.DescribeAccountAttributes)
+	awswire.Register(wire, s.DescribeCertificates)
 	awswire.Register(wire, s.DescribePendingMaintenanceActions)
 	awswire.Register(wire, s.ApplyPendingMaintenanceAction)
 	return wire
@@ -206,8 +228,12 @@ func (s *service) updateCluster(ctx context.Context, key string, change func(*au
 		if err != nil {
 			return item.Value, err
 		}
+		names, err := s.renames(ctx, state.KindDBCluster, &item.Value.Meta, clusterNames(&before), clusterNames(&item.Value))
+		if err != nil {
+			return item.Value, err
+		}
 		ops := append(state.EventOps(clusterEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, append(ops, checks...)...)
+		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
 		if err == nil {
 			return item.Value, s.clusters.WaitRevision(ctx, rev)
 		}
@@ -234,8 +260,12 @@ func (s *service) updateInstance(ctx context.Context, key string, change func(*a
 		if err != nil {
 			return item.Value, err
 		}
+		names, err := s.renames(ctx, state.KindDBInstance, &item.Value.Meta, instanceNames(&before), instanceNames(&item.Value))
+		if err != nil {
+			return item.Value, err
+		}
 		ops := append(state.EventOps(instanceEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, append(ops, checks...)...)
+		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
 		if err == nil {
 			return item.Value, s.instances.WaitRevision(ctx, rev)
 		}
