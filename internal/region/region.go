@@ -16,6 +16,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/kms"
+	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
@@ -55,7 +56,8 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 
 // companions are the services that a database needs around it.
 func companions(cfg Config, directory *iam.Directory) []*awswire.Service {
-	return []*awswire.Service{ec2.New(cfg.Store), iam.New(directory), kms.New(cfg.Store, cfg.Keyring), sts.New(directory)}
+	return []*awswire.Service{ec2.New(cfg.Store), iam.New(directory), kms.New(cfg.Store, cfg.Keyring),
+		secretsmanager.New(cfg.Store, cfg.Keyring), sts.New(directory)}
 }
 
 // translate turns errors of the state store that actions pass on into AWS's.

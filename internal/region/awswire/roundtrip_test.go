@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
@@ -40,6 +41,12 @@ func TestRealClientsUnderstandEveryActionOfKMS(t *testing.T) {
 	s := awswire.KMS()
 	awswire.RegisterClient(s, &kms.Client{}, all)
 	wiretest.Roundtrip(t, s, func(c aws.Config) *kms.Client { return kms.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandEveryActionOfSecretsManager(t *testing.T) {
+	s := awswire.SecretsManager()
+	awswire.RegisterClient(s, &secretsmanager.Client{}, all)
+	wiretest.Roundtrip(t, s, func(c aws.Config) *secretsmanager.Client { return secretsmanager.NewFromConfig(c) })
 }
 
 func TestRealClientsUnderstandEverySignedActionOfSTS(t *testing.T) {

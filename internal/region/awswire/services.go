@@ -29,6 +29,13 @@ func IAM() *Service {
 	})
 }
 
+// SecretsManager returns AWS Secrets Manager without actions.
+func SecretsManager() *Service {
+	return newService("secretsmanager", "2017-10-17", "", jsonCodec{
+		version: "1.1", target: "secretsmanager", missing: func(name string) *Error { return null("ValidationException", name) },
+	})
+}
+
 // null is the error for a required member in the words that many services have.
 func null(code, name string) *Error {
 	return BadRequestf(code, "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",
