@@ -13,9 +13,13 @@ import (
 // Network is hosts of one installation, each with a network namespace and an
 // address of its own, on one switch. The test itself is one more host there.
 type Network struct {
-	Hosts []*Installation
-	t     testing.TB
+	Hosts  []*Installation
+	t      testing.TB
+	bridge string
 }
+
+// networks counts them, for names.
+var networks int
 
 const (
 	linkPort = "8430"
@@ -75,16 +79,19 @@ func NewNetwork(t testing.TB, zones ...string) *Network {
 		}
 	}
 	t.Cleanup(n.Close)
-	must("ip", "link", "add", "switch", "type", "bridge")
-	must("ip", "addr", "add", "172.31.77.100/24", "dev", "switch")
-	must("ip", "link", "set", "switch", "up")
+	networks++
+	n.bridge = fmt.Sprintf("switch%d", networks)
+	must("ip", "link", "add", n.bridge, "type", "bridge")
+	must("ip", "addr", "add", "172.31.77.100/24", "dev", n.bridge)
+	must("ip", "link", "set", n.bridge, "up")
 	for i, zone := range zones {
 		in := newIn(t, 0)
-		in.ns, in.Addr = fmt.Sprintf("dbk%d-%s", os.Getpid(), zone), fmt.Sprintf("172.31.77.%d", i+1)
+		in.ns, in.Addr = fmt.Sprintf("dbk%d-%d%s", os.Getpid(), networks, zone), fmt.Sprintf("172.31.77.%d", i+1)
 		in.Env = append(in.Env, "DAYBREAK_REGION_ADDR="+in.Addr+":4566", "DAYBREAK_PLATFORM_ADDR="+in.Addr+":8420")
 		must("ip", "netns", "add", in.ns)
-		must("ip", "link", "add", "to-"+zone, "type", "veth", "peer", "name", "eth0", "netns", in.ns)
-		must("ip", "link", "set", "to-"+zone, "master", "switch", "up")
+		port := fmt.Sprintf("%s-%s", n.bridge, zone)
+		must("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", in.ns)
+		must("ip", "link", "set", port, "master", n.bridge, "up")
 		must("ip", "-n", in.ns, "addr", "add", in.Addr+"/24", "dev", "eth0")
 		must("ip", "-n", in.ns, "link", "set", "eth0", "up")
 		must("ip", "-n", in.ns, "link", "set", "lo", "up")
@@ -107,7 +114,7 @@ func (n *Network) Close() {
 	for _, in := range n.Hosts {
 		_ = run("ip", "netns", "del", in.ns)
 	}
-	_ = run("ip", "link", "del", "switch")
+	_ = run("ip", "link", "del", n.bridge)
 	n.Hosts = nil
 }
 
