@@ -18,8 +18,7 @@ import (
 type order struct {
 	instance, cluster, zone string
 	host                    string // that the instance is to be on
-	leader                  string // the host of the cluster's writer, which leads the log
-	upstreamHost            string // of task.Upstream
+	leader                  string // the host that leads the log: the writer's, which is a reader's upstream
 	task                    aurora.Task
 	generation, restart     int64
 	class                   string
@@ -51,7 +50,7 @@ func (n *node) order(id string) (order, bool) {
 	spec, st := cluster.Value.Spec, cluster.Value.Status
 	o := order{
 		instance: id, cluster: cluster.Key, zone: in.Status.AvailabilityZone, host: in.Status.Host,
-		leader: n.hostOf(st.Writer), upstreamHost: n.hostOf(in.Status.Task.Upstream),
+		leader: in.Status.Host,
 		task: in.Status.Task, generation: in.Generation, restart: in.Spec.RestartGeneration, class: in.Spec.Class,
 		clusterGeneration:  cluster.Value.Generation,
 		master:             postgres.Master{Name: spec.MasterUsername, Verifier: spec.MasterUserVerifier},
@@ -62,6 +61,11 @@ func (n *node) order(id string) (order, bool) {
 		logHosts:           strings.Join(st.LogHosts, ","),
 		osUser:             st.OSUser,
 		secret:             string(st.InternalSecret),
+	}
+	// The task, and not the cluster, says who leads: the mirror of clusters may be
+	// behind.
+	if o.task.Role == aurora.RoleReader {
+		o.leader = n.hostOf(o.task.Upstream)
 	}
 	if spec.ServerlessV2 != nil {
 		o.scaling = *spec.ServerlessV2
@@ -74,7 +78,7 @@ func (n *node) order(id string) (order, bool) {
 // supersedes says whether work on the order before is in vain now.
 func (o order) supersedes(before order) bool {
 	a, b := o.task, before.task
-	return o.host != before.host || a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream
+	return o.host != before.host || o.leader != before.leader || a.Role != b.Role || a.Term != b.Term || a.Upstream != b.Upstream
 }
 
 // server names the order's server. It can be adopted and stopped; start needs the
@@ -135,7 +139,7 @@ func evaluate(parameters map[string]string, ofClass, ofHost parameter.Class) {
 
 // source is the server that a new reader is copied from.
 func (n *node) source(o order) postgres.Upstream {
-	return postgres.Upstream{SocketDir: n.at(o.upstreamHost).InstanceSocketDir(o.task.Upstream)}
+	return postgres.Upstream{SocketDir: n.at(o.leader).InstanceSocketDir(o.task.Upstream)}
 }
 
 // hostOf is the host of an instance; empty when there is no such instance.
