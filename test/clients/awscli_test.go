@@ -82,4 +82,12 @@ func TestAWSCLITunesACluster(t *testing.T) {
 	if all := rds("describe-db-cluster-parameters", "--db-cluster-parameter-group-name", "cli", "--query", "length(Parameters)", "--output", "json"); len(strings.TrimSpace(all)) != 3 {
 		t.Errorf("%s parameters", all)
 	}
+	file := strings.Fields(rds("describe-db-log-files", "--db-instance-identifier", "cli-1", "--query", "DescribeDBLogFiles[].LogFileName", "--output", "text"))
+	if len(file) == 0 {
+		t.Fatal("the server has no log file")
+	}
+	text := rds("download-db-log-file-portion", "--db-instance-identifier", "cli-1", "--log-file-name", file[0], "--starting-token", "0", "--output", "text")
+	if !strings.Contains(text, "database system is ready to accept connections") {
+		t.Errorf("the log is\n%s", text)
+	}
 }
