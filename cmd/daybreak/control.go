@@ -157,7 +157,12 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 	if err != nil {
 		return err
 	}
+	allow, err := notifyAllow(os.Getenv("DAYBREAK_SNS_ALLOW"))
+	if err != nil {
+		return err
+	}
 	handler, err := region.New(ctx, region.Config{
+		URL: "http://" + in.config.RegionAddr, NotifyAllow: allow,
 		Store: in.store, Keyring: in.keyring, Logger: in.logger, Registry: registry,
 		Credentials: awswire.StaticCredentials{{
 			AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
@@ -169,6 +174,23 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 		return err
 	}
 	return serve(ctx, in.config.RegionAddr, handler)
+}
+
+// notifyAllow reads the addresses that messages of SNS may go to beside public
+// ones: prefixes, separated by commas.
+func notifyAllow(text string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			return nil, fmt.Errorf("DAYBREAK_SNS_ALLOW must have prefixes, as 127.0.0.0/8,10.1.0.0/16: %w", err)
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, nil
 }
 
 func servePlatform(ctx context.Context, in installation, keys config.Credentials, engine *workflow.Engine, registry *prometheus.Registry, notice string) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/kms"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
+	"github.com/daybreakdb/daybreak/internal/region/sns"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
 	"github.com/daybreakdb/daybreak/internal/state/statetest"
 )
@@ -37,7 +38,11 @@ func TestReferenceListsTheActionsThatAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil), secretsmanager.New(store, nil), sts.New(directory)} {
+	topics, err := sns.New(t.Context(), sns.Config{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil), secretsmanager.New(store, nil), topics.Service, sts.New(directory)} {
 		fmt.Fprintf(&b, "\n## %s\n\n", s.Name())
 		for _, operation := range s.Operations() {
 			fmt.Fprintf(&b, "- %s\n", operation)

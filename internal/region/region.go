@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/kms"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
+	"github.com/daybreakdb/daybreak/internal/region/sns"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
@@ -32,6 +34,10 @@ type Config struct {
 	Registry    prometheus.Registerer
 	// Services are served beside EC2 and STS: RDS, made by rds.New.
 	Services []*awswire.Service
+	// URL is the region's own, for links in messages of SNS.
+	URL string
+	// NotifyAllow are addresses that messages of SNS may go to, beside public ones.
+	NotifyAllow []netip.Prefix
 }
 
 // New returns the handler of the AWS API. It follows the state until ctx ends.
@@ -40,11 +46,17 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	services := append(companions(cfg, directory), cfg.Services...)
+	topics, err := sns.New(ctx, sns.Config{
+		Store: cfg.Store, Keyring: cfg.Keyring, Logger: cfg.Logger, URL: cfg.URL, Allow: cfg.NotifyAllow,
+	})
+	if err != nil {
+		return nil, err
+	}
+	services := append(companions(cfg, directory), append(cfg.Services, topics.Service)...)
 	for _, s := range services {
 		nameResources(s)
 	}
-	return awswire.NewHandler(awswire.Config{
+	api, err := awswire.NewHandler(awswire.Config{
 		Services:    services,
 		Credentials: directory,
 		Authorize:   directory.Authorize,
@@ -52,6 +64,16 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 		Registry:    cfg.Registry,
 		Translate:   translate,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path == sns.CertificatePath {
+			topics.Certificate.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}), nil
 }
 
 // companions are the services that a database needs around it.

@@ -77,7 +77,8 @@ type exchange struct {
 	service   *Service // nil until it is known
 	codec     codec
 	operation string
-	known     bool // AWS has this operation
+	known     bool   // AWS has this operation
+	unsigned  string // the operation that may be called without a signature
 	status    int
 	code      string // OK, or the error's
 }
@@ -128,6 +129,9 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 	}
 	c, err := x.codec.parse(x.service, x.request, body)
 	x.operation = c.operation
+	if err == nil && x.unsigned != "" && c.operation != x.unsigned {
+		return nil, x.codec.refusal(refusal{reason: refusedNoToken})
+	}
 	_, x.known = x.service.model.operations[c.operation]
 	if err != nil {
 		return nil, err
@@ -166,7 +170,10 @@ func (h *Handler) read(w http.ResponseWriter, x *exchange, s *signature, ref ref
 	if s != nil {
 		service = s.service
 	}
-	if x.service = h.services[service]; x.service != nil {
+	if x.service = h.services[service]; service == "" && ref.reason == refusedNoToken {
+		x.service = h.anonymous(x)
+	}
+	if x.service != nil {
 		x.codec, limit = x.service.codec, x.service.maxBody
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, x.request.Body, limit))
@@ -176,8 +183,24 @@ func (h *Handler) read(w http.ResponseWriter, x *exchange, s *signature, ref ref
 	return body, nil
 }
 
+// anonymous finds the service that lets a request without a signature in, by the
+// operation in its query.
+func (h *Handler) anonymous(x *exchange) *Service {
+	operation := x.request.URL.Query().Get("Action")
+	for _, s := range h.services {
+		if s.anonymous[operation] && x.request.Method == http.MethodGet {
+			x.unsigned = operation
+			return s
+		}
+	}
+	return nil
+}
+
 // authenticate verifies who sent the request.
 func (h *Handler) authenticate(x *exchange, s *signature, ref refusal, body []byte) error {
+	if x.unsigned != "" {
+		return nil
+	}
 	if ref.reason != accepted {
 		return x.codec.refusal(ref)
 	}
@@ -214,7 +237,7 @@ type Call struct {
 }
 
 func (h *Handler) authorize(ctx context.Context, x *exchange, in any) error {
-	if h.Authorize == nil {
+	if h.Authorize == nil || x.unsigned != "" {
 		return nil
 	}
 	c := Call{Identity: x.id, Service: x.service.name, Operation: x.operation, Resources: func() []string {

@@ -90,7 +90,8 @@ func (d queryDecoder) list(s *shape, n *node, path string, v reflect.Value) erro
 	return nil
 }
 
-// mapping decodes Name.entry.1.key and Name.entry.1.value.
+// mapping decodes Name.entry.1.key and Name.entry.1.value; SNS calls them Name and
+// Value in one of its maps.
 func (d queryDecoder) mapping(s *shape, n *node, path string, v reflect.Value) error {
 	entries := n
 	if inner := n.child("entry"); inner != nil {
@@ -103,15 +104,18 @@ func (d queryDecoder) mapping(s *shape, n *node, path string, v reflect.Value) e
 	result := reflect.MakeMapWithSize(s.goType, len(elements))
 	for _, e := range elements {
 		name := join(path, strconv.Itoa(e.index))
-		value := e.node.child("value")
-		if e.node.child("key") == nil || value == nil {
+		key, value := e.node.child("key"), e.node.child("value")
+		if key == nil && value == nil {
+			key, value = e.node.child("Name"), e.node.child("Value")
+		}
+		if key == nil || value == nil {
 			return malformed("The entry %s needs a key and a value.", name)
 		}
 		decoded := reflect.New(s.goType.Elem()).Elem()
 		if err := d.value(s.elem, value, join(name, "value"), decoded); err != nil {
 			return err
 		}
-		result.SetMapIndex(reflect.ValueOf(e.node.scalar("key")).Convert(s.goType.Key()), decoded)
+		result.SetMapIndex(reflect.ValueOf(key.value).Convert(s.goType.Key()), decoded)
 	}
 	v.Set(result)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
@@ -47,6 +48,12 @@ func TestRealClientsUnderstandEveryActionOfSecretsManager(t *testing.T) {
 	s := awswire.SecretsManager()
 	awswire.RegisterClient(s, &secretsmanager.Client{}, all)
 	wiretest.Roundtrip(t, s, func(c aws.Config) *secretsmanager.Client { return secretsmanager.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandEveryActionOfSNS(t *testing.T) {
+	s := awswire.SNS()
+	awswire.RegisterClient(s, &sns.Client{}, all)
+	wiretest.Roundtrip(t, s, func(c aws.Config) *sns.Client { return sns.NewFromConfig(c) })
 }
 
 func TestRealClientsUnderstandEverySignedActionOfSTS(t *testing.T) {

@@ -18,6 +18,7 @@ type Service struct {
 	model     *model
 	actions   map[string]*action
 	maxBody   int64
+	anonymous map[string]bool
 	resources func(ctx context.Context, in any) []string
 }
 
@@ -59,6 +60,15 @@ func (s *Service) register(in, out reflect.Type, call func(context.Context, any)
 // NameResources says which ARNs a call is about, for policies: a call that f has
 // none for is about "*". The input is that of any registered action.
 func (s *Service) NameResources(f func(ctx context.Context, in any) []string) { s.resources = f }
+
+// AllowAnonymous lets requests without a signature call some operations, in links
+// that are sent to people. Their Identity is empty.
+func (s *Service) AllowAnonymous(operations ...string) {
+	s.anonymous = map[string]bool{}
+	for _, name := range operations {
+		s.anonymous[name] = true
+	}
+}
 
 // Name is the service's name in the credential scope.
 func (s *Service) Name() string { return s.name }

@@ -36,6 +36,13 @@ func SecretsManager() *Service {
 	})
 }
 
+// SNS returns Amazon SNS without actions.
+func SNS() *Service {
+	return newService("sns", "2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/", queryCodec{
+		missing: func(name string) *Error { return BadRequestf("InvalidParameter", "Invalid parameter: %s", name) },
+	})
+}
+
 // null is the error for a required member in the words that many services have.
 func null(code, name string) *Error {
 	return BadRequestf(code, "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",

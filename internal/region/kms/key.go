@@ -42,6 +42,7 @@ func materialPurpose(keyID, materialID string) string { return "kms key " + keyI
 func (a *API) CreateKey(ctx context.Context, in *api.CreateKeyInput) (*api.CreateKeyOutput, error) {
 	err := first(
 		unavailable("KeySpec", in.KeySpec != "" && in.KeySpec != types.KeySpecSymmetricDefault),
+		//lint:ignore SA1019 older clients send it
 		unavailable("CustomerMasterKeySpec", in.CustomerMasterKeySpec != "" && in.CustomerMasterKeySpec != types.CustomerMasterKeySpecSymmetricDefault),
 		unavailable("KeyUsage", in.KeyUsage != "" && in.KeyUsage != types.KeyUsageTypeEncryptDecrypt),
 		unavailable("Origin", in.Origin != "" && in.Origin != types.OriginTypeAwsKms),

@@ -82,7 +82,9 @@ func (k Key) metadata() *types.KeyMetadata {
 	m := &types.KeyMetadata{
 		KeyId: &k.ID, AWSAccountId: &k.Account, Arn: aws.String(k.ARN()), CreationDate: &k.Created, Description: &k.Description,
 		Enabled: k.state() == types.KeyStateEnabled, KeyState: k.state(), KeyManager: manager,
-		KeySpec: types.KeySpecSymmetricDefault, CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault,
+		KeySpec: types.KeySpecSymmetricDefault,
+		//lint:ignore SA1019 older clients read it
+		CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault,
 		KeyUsage: types.KeyUsageTypeEncryptDecrypt, EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault},
 		Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false), CurrentKeyMaterialId: aws.String(k.current().ID),
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,7 +41,9 @@ func Serve(t testing.TB, more ...func(context.Context, *state.Store) (*awswire.S
 		t.Fatal(err)
 	}
 	r := Region{Store: statetest.Start(t), Keyring: keys}
+	server := httptest.NewUnstartedServer(nil)
 	cfg := region.Config{
+		URL: "http://" + server.Listener.Addr().String(), NotifyAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Store: r.Store, Keyring: keys, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 		Credentials: awswire.StaticCredentials{{
 			AccessKeyID: wiretest.AccessKey, SecretAccessKey: wiretest.SecretKey, Account: wiretest.Account, UserARN: RootARN,
@@ -57,7 +60,8 @@ func Serve(t testing.TB, more ...func(context.Context, *state.Store) (*awswire.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(handler)
+	server.Config.Handler = handler
+	server.Start()
 	t.Cleanup(server.Close)
 	r.Root = wiretest.ClientConfig(server.URL)
 	return r

@@ -11,7 +11,7 @@ import (
 )
 
 // Services are those that there is a model of.
-func Services() []string { return []string{"ec2", "iam", "kms", "rds", "secretsmanager", "sts"} }
+func Services() []string { return []string{"ec2", "iam", "kms", "rds", "secretsmanager", "sns", "sts"} }
 
 // ec2Operations are those whose types the model of EC2 has; all the service's
 // types would make it ten times as large.
