@@ -79,6 +79,12 @@ func runEtcd(ctx context.Context, l layout.Layout) error {
 	if err != nil {
 		return err
 	}
+	// etcd would look for its peers by way of a proxy.
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		if err := os.Unsetenv(name); err != nil {
+			return err
+		}
+	}
 	return etcd.Run(ctx, etcd.Config{Dir: l.Etcd(), Socket: l.EtcdSocket(), Peer: peer})
 }
 

@@ -18,8 +18,10 @@ import (
 const (
 	// defaultTokenTTL is how long a token is good for.
 	defaultTokenTTL = time.Hour
-	// hostsTimeout is how long the installation may take to say or change its hosts.
-	hostsTimeout = 15 * time.Second
+	// hostsTimeout is how long the installation may take to say which hosts it has,
+	// and changeTimeout to change them.
+	hostsTimeout  = 5 * time.Second
+	changeTimeout = 15 * time.Second
 )
 
 // host is this installation's layout and settings.
@@ -127,7 +129,7 @@ func (a *app) serverRemoveHostCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), hostsTimeout)
+			ctx, cancel := context.WithTimeout(cmd.Context(), changeTimeout)
 			defer cancel()
 			if err := a.Hosts.Remove(ctx, l, c, args[0]); err != nil {
 				return explainState(err)

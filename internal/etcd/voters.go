@@ -26,8 +26,8 @@ const (
 var errNotStarted = errors.New("the member has not started yet")
 
 // keep does what a member with others has to do while it runs: it tells them
-// where it is reached now, keeps its certificate valid, and, while it leads,
-// makes voters of learners.
+// where it is reached now, gives up connections that are dead, keeps its
+// certificate valid, and, while it leads, makes voters of learners.
 func (p *Peer) keep(ctx context.Context, server *etcdserver.EtcdServer) {
 	select {
 	case <-server.ReadyNotify():
@@ -38,6 +38,7 @@ func (p *Peer) keep(ctx context.Context, server *etcdserver.EtcdServer) {
 	defer tick.Stop()
 	written := time.Now()
 	for {
+		hurryConnections()
 		if time.Since(written) > certificateInterval {
 			if err := p.writeCertificate(); err != nil {
 				server.Logger().Sugar().Errorf("%v", err)
