@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 
+	"github.com/daybreakdb/daybreak/test/faults/disk"
 	"github.com/daybreakdb/daybreak/test/harness"
 )
 
@@ -23,7 +24,8 @@ type cluster struct {
 	in             *harness.Installation
 	writer, reader harness.Endpoint
 	members        int
-	up             []string // the command that made it
+	up             []string              // the command that made it
+	disks          map[string]*disk.Disk // by zone, and etcd's, where they are of our own
 }
 
 // deploy makes a cluster of a writer and readers on an installation of its own.
@@ -64,9 +66,17 @@ func (c *cluster) failOver() {
 	})
 }
 
+// zones is where the zones' files are: below their disks, which may hang.
+func (c *cluster) zones() string {
+	if c.disks != nil {
+		return filepath.Join(c.in.Dir, "disks")
+	}
+	return filepath.Join(c.in.Dir, "data", "zones")
+}
+
 // servers are those that run.
 func (c *cluster) servers() []server {
-	files, _ := filepath.Glob(filepath.Join(c.in.Dir, "data", "zones", "*", "*", "*", "data", "postmaster.pid"))
+	files, _ := filepath.Glob(filepath.Join(c.zones(), "*", "*", "*", "data", "postmaster.pid"))
 	var all []server
 	for _, file := range files {
 		content, err := os.ReadFile(file)
