@@ -20,6 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	disk.ServeIfAsked()
+	becomeSecondIfAsked()
 	os.Exit(harness.MainInNetwork(m))
 }
 

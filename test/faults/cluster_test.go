@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 
+	"github.com/daybreakdb/daybreak/test/faults/disk"
 	"github.com/daybreakdb/daybreak/test/harness"
 )
 
@@ -24,7 +25,8 @@ type cluster struct {
 	net            *harness.Network // of hosts, when there are several
 	writer, reader harness.Endpoint
 	members        int
-	up             []string // the command that made it
+	up             []string              // the command that made it
+	disks          map[string]*disk.Disk // by zone, and etcd's, where they are of our own
 }
 
 // deploy makes a cluster of a writer and readers on an installation of its own.
@@ -85,17 +87,29 @@ func (c *cluster) failOver() {
 	})
 }
 
+// zones is where the zones' files are: below their disks, which may hang.
+func (c *cluster) zones() string {
+	if c.disks != nil {
+		return filepath.Join(c.in.Dir, "disks")
+	}
+	return filepath.Join(c.in.Dir, "data", "zones")
+}
+
 // servers are those that run.
 func (c *cluster) servers() []server {
+	if c.net == nil {
+		return serversIn(c.in, c.zones())
+	}
 	var all []server
 	for _, host := range c.hosts() {
-		all = append(all, serversOf(host)...)
+		all = append(all, serversIn(host, filepath.Join(host.Dir, "data", "zones"))...)
 	}
 	return all
 }
 
-func serversOf(host *harness.Installation) []server {
-	files, _ := filepath.Glob(filepath.Join(host.Dir, "data", "zones", "*", "*", "*", "data", "postmaster.pid"))
+// serversIn are those whose zones' files are below a directory.
+func serversIn(host *harness.Installation, zones string) []server {
+	files, _ := filepath.Glob(filepath.Join(zones, "*", "*", "*", "data", "postmaster.pid"))
 	var all []server
 	for _, file := range files {
 		content, err := os.ReadFile(file)

@@ -216,7 +216,7 @@ var faults = []fault{
 
 // copies are the directories of the log's copies.
 func (c *cluster) copies() []string {
-	dirs, _ := filepath.Glob(filepath.Join(c.in.Dir, "data", "zones", "*", "*", "wal-[0-9]"))
+	dirs, _ := filepath.Glob(filepath.Join(c.zones(), "*", "*", "wal-[0-9]"))
 	return dirs
 }
 

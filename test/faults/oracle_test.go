@@ -33,7 +33,7 @@ type oracle struct {
 	in             *harness.Installation
 	writer, reader harness.Endpoint
 
-	first   int64        // no id of an earlier oracle is as high: a reader may still show those
+	base    int64        // ids up to here were another oracle's; a reader may show them for a while
 	next    atomic.Int64 // ids
 	clock   atomic.Int64
 	lastAck atomic.Int64 // time of the last acknowledgement, ns
@@ -54,12 +54,14 @@ const schema = `
 	CREATE TABLE acks (id bigint PRIMARY KEY, instance text, timeline text, lsn pg_lsn);
 	CREATE TABLE registers (k bigint PRIMARY KEY, v bigint)`
 
+// lastID is the last one that any oracle of this process gave, when it was verified.
+var lastID atomic.Int64
+
 // newOracle starts clients on empty tables.
 func newOracle(t testing.TB, in *harness.Installation, writer, reader harness.Endpoint) *oracle {
 	t.Helper()
-	o := &oracle{in: in, writer: writer, reader: reader, outcomes: map[int64]outcome{}, why: map[int64]string{}, seen: map[int64]string{}, reasons: map[string]int{}}
-	o.first = time.Now().UnixMicro()
-	o.next.Store(o.first)
+	o := &oracle{base: lastID.Load(), in: in, writer: writer, reader: reader, outcomes: map[int64]outcome{}, why: map[int64]string{}, seen: map[int64]string{}, reasons: map[string]int{}}
+	o.next.Store(o.base)
 	harness.Eventually(t, time.Minute, "the tables are empty", func() error {
 		conn, err := in.Connect(writer, "postgres", "postgres")
 		if err != nil {
@@ -214,11 +216,11 @@ func (o *oracle) watch(ctx context.Context, e harness.Endpoint, where string) {
 	o.session(ctx, e, func(conn *pgx.Conn) error {
 		limited, cancel := context.WithTimeout(context.Background(), statementLimit)
 		defer cancel()
-		rows, _ := conn.Query(limited, "SELECT id FROM acks WHERE id > $1 ORDER BY id DESC LIMIT 100", o.first)
+		rows, _ := conn.Query(limited, "SELECT id FROM acks ORDER BY id DESC LIMIT 100")
 		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		o.mu.Lock()
 		for _, id := range ids {
-			if o.seen[id] == "" {
+			if id > o.base && o.seen[id] == "" {
 				o.seen[id] = where
 			}
 		}
@@ -311,8 +313,7 @@ type row struct {
 // verify stops the clients and holds what is there against what they know.
 func (o *oracle) verify(t testing.TB) (counts string) {
 	t.Helper()
-	o.stop()
-	o.done.Wait()
+	o.end()
 	rows := o.rows(t)
 	there := map[int64]bool{}
 	where := map[int64]row{}

@@ -74,6 +74,7 @@ func runScenarios(t *testing.T, all []scenario, make func(t *testing.T) *cluster
 func (o *oracle) end() {
 	o.stop()
 	o.done.Wait()
+	lastID.Store(max(lastID.Load(), o.next.Load()))
 }
 
 // keepLogs copies the logs of our processes, with what their goroutines do, and of
@@ -88,7 +89,7 @@ func (c *cluster) keepLogs() {
 	_ = os.MkdirAll(to, 0o755)
 	_ = os.CopyFS(filepath.Join(to, "log"), os.DirFS(filepath.Join(c.in.Dir, "data", "log")))
 	for _, pattern := range []string{"*/*/*/log", "*/*/*/start.log"} {
-		found, _ := filepath.Glob(filepath.Join(c.in.Dir, "data", "zones", pattern))
+		found, _ := filepath.Glob(filepath.Join(c.zones(), pattern))
 		for _, path := range found {
 			parts := strings.Split(path, string(filepath.Separator))
 			instance := filepath.Join(to, parts[len(parts)-2])

@@ -165,15 +165,21 @@ func (n *node) tell(id string, in aurora.DBInstance) error {
 		Version: cluster.Value.Spec.EngineVersion, ServerID: in.Spec.Identifier,
 		Disks: 1, Nodes: len(cluster.Value.Status.LogZones),
 	}
+	t.Members = n.members(in.Spec.ClusterResourceID, cluster.Value.Status.Writer)
+	return s.WriteTopology(t) // its disk may hang: nothing is held meanwhile
+}
+
+// members are the running servers of a cluster, as they were last seen.
+func (n *node) members(cluster, writer string) (all []postgres.Member) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, item := range n.instances.All() {
-		if m := item.Value; m.Spec.ClusterResourceID == in.Spec.ClusterResourceID && m.Server.Phase == aurora.PhaseRunning {
-			t.Members = append(t.Members, postgres.Member{
+		if m := item.Value; m.Spec.ClusterResourceID == cluster && m.Server.Phase == aurora.PhaseRunning {
+			all = append(all, postgres.Member{
 				ServerID: m.Spec.Identifier, Name: item.Key,
-				Writer: item.Key == cluster.Value.Status.Writer, Seen: n.sights[item.Key],
+				Writer: item.Key == writer, Seen: n.sights[item.Key],
 			})
 		}
 	}
-	return s.WriteTopology(t)
+	return all
 }

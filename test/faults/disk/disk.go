@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -47,6 +48,7 @@ type Disk struct {
 	in      io.WriteCloser
 	out     *bufio.Reader
 	mu      sync.Mutex
+	done    chan struct{} // closed when it is unmounted
 }
 
 // request is a line that the process of a disk gets, answer what it says to it.
@@ -70,11 +72,12 @@ func Mount(backing, dir string) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{Dir: dir, Backing: backing, cmd: exec.Command(binary)}
+	d := &Disk{Dir: dir, Backing: backing, cmd: exec.Command(binary), done: make(chan struct{})}
 	d.cmd.Env = append(os.Environ(), serveVariable+"="+backing+"\n"+dir)
 	d.cmd.Stderr = os.Stderr
-	// Ctrl-C ends the test, which needs its disks until its servers are stopped.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Ctrl-C ends the test, which needs its disks until its servers are stopped. A
+	// test that is killed ends its disks, on which threads of its own may hang.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if d.in, err = d.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -83,7 +86,7 @@ func Mount(backing, dir string) (*Disk, error) {
 		return nil, err
 	}
 	d.out = bufio.NewReader(out)
-	if err := d.cmd.Start(); err != nil {
+	if err := d.start(); err != nil {
 		return nil, err
 	}
 	if _, err := d.ask(request{}); err != nil {
@@ -91,6 +94,22 @@ func Mount(backing, dir string) (*Disk, error) {
 		return nil, fmt.Errorf("mount a disk at %s: %w", dir, err)
 	}
 	return d, nil
+}
+
+// start starts the process from a thread that lives as long as the disk: a signal
+// at the parent's death is one at the thread's.
+func (d *Disk) start() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := d.cmd.Start()
+		started <- err
+		if err == nil {
+			<-d.done
+		}
+	}()
+	return <-started
 }
 
 // Set has these rules, and no others, hold from now on.
@@ -117,7 +136,9 @@ func (d *Disk) Unmount() error {
 	if err := d.Set(); err != nil {
 		return err
 	}
-	return errors.Join(d.in.Close(), d.cmd.Wait())
+	err := errors.Join(d.in.Close(), d.cmd.Wait())
+	close(d.done)
+	return err
 }
 
 func (d *Disk) ask(r request) (answer, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -38,6 +39,14 @@ func serve(backing, dir string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return errors.Join(err, answers.Encode(answer{Error: err.Error()}))
 	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	go func() {
+		<-ended
+		_, _ = t.take(request{})
+		_ = syscall.Unmount(dir, syscall.MNT_DETACH)
+		os.Exit(1)
+	}()
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		var r request
