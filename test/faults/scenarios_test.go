@@ -74,7 +74,6 @@ func runScenarios(t *testing.T, all []scenario, make func(t *testing.T) *cluster
 func (o *oracle) end() {
 	o.stop()
 	o.done.Wait()
-	lastID.Store(max(lastID.Load(), o.next.Load()))
 }
 
 // keepLogs copies the logs of our processes, with what their goroutines do, and of
