@@ -98,7 +98,9 @@ func startSystem(t *testing.T) *system {
 }
 
 func (s *system) startLog() {
-	s.stopLog = s.background(func(ctx context.Context) error { return wal.Serve(ctx, wal.HostConfig{Layout: s.layout, HostID: s.layout.ID()}) })
+	s.stopLog = s.background(func(ctx context.Context) error {
+		return wal.Serve(ctx, wal.HostConfig{Layout: s.layout, HostID: s.layout.ID()})
+	})
 }
 
 // testNet keeps tests that run side by side from each other's addresses.
