@@ -230,7 +230,7 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	l.opening.Lock()
 	defer l.opening.Unlock()
 	if create {
-		if err := l.create(ctx, term); err != nil {
+		if err := l.create(ctx); err != nil {
 			return Opened{}, err
 		}
 	}
@@ -377,40 +377,41 @@ func (l *Log) promise(ctx context.Context, b Ballot) (map[int]State, error) {
 	return answered, nil
 }
 
-// create formats the copies of a log that holds nothing anywhere. A host that
-// cannot be asked is no reason to wait if a write quorum is known to be blank.
-func (l *Log) create(ctx context.Context, term int64) error {
+// create formats the copies of a log that holds nothing anywhere. Each must say so:
+// a copy that is blank may have lost what one that cannot be asked still has.
+func (l *Log) create(ctx context.Context) error {
 	var mu sync.Mutex
-	known := map[int]error{} // nil: formatted, and holds nothing
+	var blank []int
 	holds := false
-	_, _ = l.each(ctx, len(l.copies), l.everyone(), func(n int) error {
+	known, errs := l.each(ctx, len(l.copies), l.everyone(), func(n int) error {
 		s, err := l.copies[n].refresh()
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
-		case err == nil && len(s.History) == 0, errors.Is(err, errBlank):
-			known[n] = err
-		case !errors.Is(err, errUnreachable):
+		case errors.Is(err, errBlank):
+			blank = append(blank, n)
+			return nil
+		case err == nil && len(s.History) == 0:
+			return nil
+		case err == nil, !errors.Is(err, errUnreachable):
 			holds = true
+			return nil
 		}
 		return err
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	if holds || len(known) < l.write {
+	if holds || len(blank) == 0 {
 		return nil
 	}
-	var blank []int
-	for n, err := range known {
-		if err != nil {
-			blank = append(blank, n)
+	if len(known) == len(l.copies) {
+		known, errs = l.each(ctx, len(l.copies), blank, func(n int) error { return l.copies[n].format(State{}) })
+		if len(known) == len(blank) {
+			return nil
 		}
 	}
-	done, errs := l.each(ctx, len(blank), blank, func(n int) error { return l.copies[n].format(State{}) })
-	if len(known)-len(blank)+len(done) < l.write {
-		return l.noQuorum("make the log for term", term, done, errs)
-	}
-	return nil
+	err := error(&QuorumError{What: "make the log", Have: len(known), Errs: errs, Copies: len(l.copies)})
+	return fmt.Errorf("%w: all must answer", err)
 }
 
 func (l *Log) noQuorum(what string, term int64, done []int, errs map[int]error) error {

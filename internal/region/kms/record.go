@@ -85,7 +85,7 @@ func (k Key) metadata() *types.KeyMetadata {
 		KeySpec: types.KeySpecSymmetricDefault,
 		//lint:ignore SA1019 older clients read it
 		CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault,
-		KeyUsage: types.KeyUsageTypeEncryptDecrypt, EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault},
+		KeyUsage:              types.KeyUsageTypeEncryptDecrypt, EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault},
 		Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false), CurrentKeyMaterialId: aws.String(k.current().ID),
 	}
 	if k.DeletionDate != nil {
