@@ -51,7 +51,7 @@ func (n *node) order(id string) (order, bool) {
 	o := order{
 		instance: id, cluster: cluster.Key, zone: in.Status.AvailabilityZone, host: in.Status.Host,
 		leader: in.Status.Host,
-		task: in.Status.Task, generation: in.Generation, restart: in.Spec.RestartGeneration, class: in.Spec.Class,
+		task:   in.Status.Task, generation: in.Generation, restart: in.Spec.RestartGeneration, class: in.Spec.Class,
 		clusterGeneration:  cluster.Value.Generation,
 		master:             postgres.Master{Name: spec.MasterUsername, Verifier: spec.MasterUserVerifier},
 		passwordGeneration: spec.MasterPasswordGeneration,
