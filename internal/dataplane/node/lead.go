@@ -82,6 +82,14 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	}
 	if st.Standby {
 		w.phase(aurora.PhaseStarting, "promotion to writer")
+		// What it does not have yet comes from the log of this host now.
+		if changed, err := w.configure(ctx, s, o); err != nil {
+			return w.orEnded(err)
+		} else if changed {
+			if err := w.reload(ctx, s); err != nil {
+				return w.orEnded(err)
+			}
+		}
 		if err := w.replayed(ctx, s, opened.RecordEnd); err != nil {
 			return w.orEnded(err)
 		}
