@@ -82,13 +82,8 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	}
 	if st.Standby {
 		w.phase(aurora.PhaseStarting, "promotion to writer")
-		// What it does not have yet comes from the log of this host now.
-		if changed, err := w.configure(ctx, s, o); err != nil {
+		if err := w.followOwnLog(ctx, s, o, st.ReplayLSN, opened.RecordEnd); err != nil {
 			return w.orEnded(err)
-		} else if changed {
-			if err := w.reload(ctx, s); err != nil {
-				return w.orEnded(err)
-			}
 		}
 		if err := w.replayed(ctx, s, opened.RecordEnd); err != nil {
 			return w.orEnded(err)
@@ -135,6 +130,18 @@ func (w *worker) answers(ctx context.Context, s postgres.Server, o order) (postg
 		w.seen.Suspect = err.Error()
 	}
 	return st, err
+}
+
+// followOwnLog has a reader that lacks something get it from the log of this host,
+// which leads now, and not from that of the host of the writer before.
+func (w *worker) followOwnLog(ctx context.Context, s postgres.Server, o order, has, needs wal.LSN) error {
+	if has >= needs || w.config.Link == "" {
+		return nil
+	}
+	if _, err := w.configure(ctx, s, o); err != nil {
+		return err
+	}
+	return w.reload(ctx, s)
 }
 
 // killGrace is how long an immediate shutdown may take.
