@@ -6,6 +6,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -34,6 +35,7 @@ const dialLimit = time.Second
 type Config struct {
 	Layout   layout.Layout
 	Settings config.Config // HostID and LinkAddr are ours
+	Listen   string        // where it listens, if something before it is at LinkAddr
 	Store    *state.Store
 	CA       *pki.CA
 	Keyring  *keyring.Keyring
@@ -88,6 +90,8 @@ type link struct {
 	mu      sync.Mutex
 	peers   map[string]*peer   // the other hosts, by id
 	guests  map[string]*guest  // what they said to us, by id
+	stored  map[string]string  // addresses of peers as the state has them
+	told    map[string]string  // addresses that peers told since
 	sockets map[socket]*mirror // sockets of others that are here
 	refused refusal
 }
@@ -98,7 +102,7 @@ func newLink(c Config) *link {
 	}
 	l := &link{
 		config: c, log: c.Logger, own: c.CA.HostCertificate(c.Settings.HostID, c.Settings.LinkHost()), ready: make(chan struct{}),
-		peers: map[string]*peer{}, guests: map[string]*guest{}, sockets: map[socket]*mirror{},
+		stored: map[string]string{}, told: map[string]string{}, peers: map[string]*peer{}, guests: map[string]*guest{}, sockets: map[socket]*mirror{},
 	}
 	l.server = c.CA.HostServer(l.own, l.accept)
 	l.server.NextProtos = []string{protoLink}
@@ -177,7 +181,11 @@ func (l *link) apply(ctx context.Context, v view) {
 	l.mu.Lock()
 	addrs := map[string]string{}
 	for _, h := range v.hosts {
-		addrs[h.ID] = h.Link
+		if l.stored[h.ID] != h.Link {
+			l.stored[h.ID] = h.Link
+			delete(l.told, h.ID)
+		}
+		addrs[h.ID] = cmp.Or(l.told[h.ID], h.Link)
 	}
 	for id, p := range l.peers {
 		if addrs[id] != p.addr {

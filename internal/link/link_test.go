@@ -93,7 +93,14 @@ func (in *installation) register(id, addr string) {
 // run runs the link of a host. store is what it asks: not always one that answers.
 func (in *installation) run(l layout.Layout, id, addr string, store *state.Store) *host {
 	in.t.Helper()
+	return in.runBehind(l, id, addr, "", store)
+}
+
+// runBehind runs the link of a host that is reached at addr and listens elsewhere.
+func (in *installation) runBehind(l layout.Layout, id, addr, listen string, store *state.Store) *host {
+	in.t.Helper()
 	c := Config{
+		Listen: listen,
 		Layout: l, Settings: settings(id, addr), Store: store, CA: in.ca, Keyring: in.keys,
 		Logger: slog.New(slog.NewTextHandler(in.t.Output(), nil)), Silence: silence,
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -46,7 +47,7 @@ func (l *link) newPeer(ctx context.Context, id, addr string) *peer {
 }
 
 // dial reaches a target of the host.
-func (p *peer) dial(ctx context.Context, t target) (wire, error) {
+func (p *peer) dial(ctx context.Context, t target, more ...string) (wire, error) {
 	d := net.Dialer{Timeout: dialLimit, KeepAliveConfig: keepAlive}
 	conn, err := d.DialContext(ctx, "tcp", p.addr)
 	if err != nil {
@@ -58,7 +59,8 @@ func (p *peer) dial(ctx context.Context, t target) (wire, error) {
 		return wire{}, errGone
 	}
 	_ = w.SetDeadline(time.Now().Add(p.link.config.Silence))
-	if _, err = w.Write([]byte(string(t) + "\n")); err == nil { // after the handshake
+	line := strings.Join(append([]string{string(t)}, more...), " ") + "\n"
+	if _, err = w.Write([]byte(line)); err == nil { // after the handshake
 		err = w.SetDeadline(time.Time{})
 	}
 	if err != nil {
@@ -112,7 +114,7 @@ func (p *peer) keepPulse(ctx context.Context) {
 // pulse asks the host for signs of life until one is missing. It tells when the
 // first comes, if it was told that they were missing.
 func (p *peer) pulse(ctx context.Context, told *bool) error {
-	w, err := p.dial(ctx, targetPulse)
+	w, err := p.dial(ctx, targetPulse, p.link.config.Settings.LinkAddr)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ func TestStrangersAndUnknownTargetsAreRefused(t *testing.T) {
 	}{
 		"a host, the log":                   {host(in.ca, two.id), "wal.sock", true},
 		"a host, a socket not on the list":  {host(in.ca, two.id), "etcd.sock.peer", false},
+		"a host, more than a target":        {host(in.ca, two.id), "wal.sock 127.0.0.1:1", false},
 		"a host, a path that leads out":     {host(in.ca, two.id), "../run/wal.sock", false},
 		"a host, a name without end":        {host(in.ca, two.id), strings.Repeat("x", 4096), false},
 		"a host that is not known":          {host(in.ca, "0000000f"), "wal.sock", false},

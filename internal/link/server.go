@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/daybreakdb/daybreak/internal/pki"
@@ -21,9 +23,10 @@ type guest struct {
 
 func (l *link) listenTCP(ctx context.Context) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	listener, err := lc.Listen(ctx, "tcp", l.config.Settings.LinkAddr)
+	addr := cmp.Or(l.config.Listen, l.config.Settings.LinkAddr)
+	listener, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for other hosts at %s: %w", l.config.Settings.LinkAddr, err)
+		return nil, fmt.Errorf("listen for other hosts at %s: %w", addr, err)
 	}
 	return listener, nil
 }
@@ -74,7 +77,7 @@ func (l *link) answer(ctx context.Context, w wire) {
 	case protoJoin:
 		l.admit(ctx, w)
 	case protoLink:
-		if err := l.open(w); err != nil {
+		if err := l.open(ctx, w); err != nil {
 			l.refuse(w, err)
 		}
 	}
@@ -99,7 +102,7 @@ func (l *link) refuse(w wire, err error) {
 }
 
 // open connects another host with what it asks for.
-func (l *link) open(w wire) error {
+func (l *link) open(ctx context.Context, w wire) error {
 	id, err := pki.PeerHost(w.ConnectionState())
 	if err != nil {
 		return err
@@ -108,9 +111,10 @@ func (l *link) open(w wire) error {
 	if err != nil {
 		return err
 	}
-	t, err := parseTarget(line)
-	if err != nil {
-		return fmt.Errorf("host %s: %w", id, err)
+	name, addr, told := strings.Cut(line, " ")
+	t, err := parseTarget(name)
+	if err != nil || told && t != targetPulse {
+		return fmt.Errorf("host %s: %q is not to be spoken to", id, line)
 	}
 	_ = w.SetDeadline(time.Time{})
 	g := l.guest(id)
@@ -119,6 +123,9 @@ func (l *link) open(w wire) error {
 	}
 	defer g.tunnels.remove(w)
 	if t == targetPulse {
+		if told {
+			l.moved(ctx, id, addr)
+		}
 		l.answerPulse(id, w)
 		return nil
 	}
@@ -129,6 +136,21 @@ func (l *link) open(w wire) error {
 	}
 	splice(w, local.(*net.UnixConn))
 	return nil
+}
+
+// moved notes where a host says that it is reached. It knows better than a state
+// that may be to be had there only.
+func (l *link) moved(ctx context.Context, id, addr string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.peers[id]
+	if _, _, err := net.SplitHostPort(addr); err != nil || p == nil || p.addr == addr {
+		return
+	}
+	l.log.Info("link: a host has moved", "host", id, "address", addr)
+	p.stop()
+	l.told[id] = addr
+	l.peers[id] = l.newPeer(ctx, id, addr)
 }
 
 // readLine reads the name of a target, and nothing after it.

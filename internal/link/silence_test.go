@@ -3,6 +3,7 @@ package link
 import (
 	"io"
 	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -82,10 +83,11 @@ func (p *proxy) mend()    { p.mu.Lock(); defer p.mu.Unlock(); p.hole = make(chan
 
 func TestTunnelsIntoABlackHoleEndOnBothHosts(t *testing.T) {
 	in := newInstallation(t)
-	one := in.run(in.home, "00000001", freeAddr(t), in.store)
+	listen := freeAddr(t)
+	between := newProxy(t, listen)
+	one := in.runBehind(in.home, "00000001", between.addr, listen, in.store)
 	two := in.run(newLayout(t), "00000002", freeAddr(t), in.store)
-	between := newProxy(t, one.addr)
-	in.register(one.id, between.addr)
+	in.register(one.id, one.addr)
 	in.register(two.id, two.addr)
 	in.meet(one, two)
 	ended := make(chan error, 2)
@@ -147,6 +149,25 @@ func TestReaderThatPausesLongKeepsItsTunnel(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestHostTellsThatItMovedToThoseWhoCannotAskTheState(t *testing.T) {
+	in := newInstallation(t)
+	l := newLayout(t)
+	if err := SaveHosts(l, []Host{{ID: "00000001", Link: freeAddr(t)}}); err != nil { // where it was
+		t.Fatal(err)
+	}
+	nowhere, err := state.Open(filepath.Join(l.RunDir(), "nowhere.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nowhere.Close() })
+	two := in.run(l, "00000002", freeAddr(t), nowhere)
+	one := in.run(in.home, "00000001", freeAddr(t), in.store)
+	in.register(one.id, one.addr)
+	in.register(two.id, two.addr)
+	answer(t, one.EtcdSocket(), echo)
+	eventually(t, "speak to etcd", speaks(t, two.Via(one.id).EtcdSocket()))
+}
 
 func TestHostThatMovesIsReachedAtItsNewAddress(t *testing.T) {
 	in := newInstallation(t)

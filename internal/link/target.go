@@ -18,7 +18,8 @@ const (
 	targetEtcd target = "etcd.sock"
 	targetLog  target = "wal.sock"
 	targetNode target = "node.sock"
-	// targetPulse is no socket: what is said is answered by the link itself.
+	// targetPulse is no socket: what is said is answered by the link itself. After it
+	// stands where the one who asks is reached.
 	targetPulse target = "pulse"
 )
 
@@ -28,8 +29,8 @@ var targets = regexp.MustCompile(`\A(etcd\.sock|wal\.sock|node\.sock|pg/db-[A-Za
 // hostID is what the id of a host looks like.
 var hostID = regexp.MustCompile(`\A[0-9a-f]{8}\z`)
 
-// maxTarget is the longest line that names a target.
-const maxTarget = 128
+// maxTarget is the longest line that names a target, and an address after it.
+const maxTarget = 512
 
 func parseTarget(name string) (target, error) {
 	if !targets.MatchString(name) {
