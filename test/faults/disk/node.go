@@ -16,6 +16,15 @@ type node struct {
 	table *table
 }
 
+// WrapChild makes the nodes below one of ours ours too.
+func (n *node) WrapChild(_ context.Context, ops fs.InodeEmbedder) fs.InodeEmbedder {
+	child, ok := ops.(*fs.LoopbackNode)
+	if !ok {
+		return ops
+	}
+	return &node{LoopbackNode: fs.LoopbackNode{RootData: child.RootData}, table: n.table}
+}
+
 func (n *node) path() string { return n.Path(n.RootData.RootNode.EmbeddedInode()) }
 
 func (n *node) below(name string) func() string {

@@ -80,11 +80,8 @@ func mount(t *table, backing, dir string) (*fuse.Server, error) {
 		return nil, err
 	}
 	root := &fs.LoopbackRoot{Path: backing, Dev: st.Dev}
-	root.NewNode = func(root *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &node{LoopbackNode: fs.LoopbackNode{RootData: root}, table: t}
-	}
 	second := time.Second
-	top := root.NewNode(root, nil, "", &st)
+	top := &node{LoopbackNode: fs.LoopbackNode{RootData: root}, table: t}
 	root.RootNode = top
 	return fs.Mount(dir, top, &fs.Options{
 		AttrTimeout: &second, EntryTimeout: &second,
