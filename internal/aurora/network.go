@@ -45,6 +45,14 @@ type HostZone struct {
 	Suffix string `json:"suffix"` // appended to the region's name
 }
 
+// Silence says that the copies of a cluster's log on a host get nothing from the
+// writer, though that writes all the time. Writer: the node of the host.
+type Silence struct {
+	Host    string    `json:"host"`
+	Cluster string    `json:"cluster"` // resource id
+	Since   time.Time `json:"since"`
+}
+
 // Presence is there while a host renews it: a host without one is lost, or cut
 // off from the state. Writer: the link of that host.
 type Presence struct {

@@ -18,6 +18,7 @@ import (
 //	/daybreak/v1/hosts/<host id>                   aurora.Host
 //	/daybreak/v1/presence/<host id>                aurora.Presence, on a lease
 //	/daybreak/v1/sights/<resource id>              aurora.Sight, where there are several hosts
+//	/daybreak/v1/silences/<host id>/<resource id>  aurora.Silence, while it lasts
 //	/daybreak/v1/events/<time>-<random>            aurora.Event
 //	/daybreak/v1/names/<kind>/<account>/<region>/<name>   resource id: a name that is taken
 //	/daybreak/v1/addresses/<ip>                    resource id and kind of the endpoint that has it
@@ -47,6 +48,9 @@ func Hosts(s *Store) Table[aurora.Host] { return NewTable[aurora.Host](s, "hosts
 
 // Sights is keyed by DbiResourceId.
 func Sights(s *Store) Table[aurora.Sight] { return NewTable[aurora.Sight](s, "sights") }
+
+// Silences is keyed by host id and DbClusterResourceId.
+func Silences(s *Store) Table[aurora.Silence] { return NewTable[aurora.Silence](s, "silences") }
 
 // Presence is keyed by host id.
 func Presence(s *Store) Table[aurora.Presence] { return NewTable[aurora.Presence](s, "presence") }

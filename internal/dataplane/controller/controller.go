@@ -93,6 +93,7 @@ func (r *controller) dispatch(ctx context.Context) {
 	hosts := r.hosts.see(r.mirrors, time.Now())
 	for id, f := range news {
 		f.hosts = hosts
+		f.unheard = len(r.mirrors.unheard(id))
 		w := r.workers[id]
 		if w == nil {
 			w = r.start(ctx, id)
@@ -116,6 +117,7 @@ type fingerprint struct {
 	revision int64
 	hosts    string
 	count    int
+	unheard  int // hosts that hear nothing from the writer
 }
 
 func (r *controller) start(ctx context.Context, id string) *worker {
@@ -135,6 +137,7 @@ type mirrors struct {
 	instances *state.Mirror[aurora.DBInstance]
 	hosts     *state.Mirror[aurora.Host]
 	presence  *state.Mirror[aurora.Presence]
+	silences  *state.Mirror[aurora.Silence]
 	addresses *state.Mirror[string]
 }
 
@@ -153,13 +156,17 @@ func newMirrors(ctx context.Context, s *state.Store) (*mirrors, error) {
 	if m.presence, err = state.NewMirror(ctx, state.Presence(s)); err != nil {
 		return nil, err
 	}
+	if m.silences, err = state.NewMirror(ctx, state.Silences(s)); err != nil {
+		return nil, err
+	}
 	m.addresses, err = state.NewMirror(ctx, state.Addresses(s))
 	return &m, err
 }
 
 // changed returns a channel that is closed at the next change of a noun.
 func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
-	clusters, instances, hosts, presence := m.clusters.Changed(), m.instances.Changed(), m.hosts.Changed(), m.presence.Changed()
+	clusters, instances, hosts := m.clusters.Changed(), m.instances.Changed(), m.hosts.Changed()
+	presence, silences := m.presence.Changed(), m.silences.Changed()
 	any := make(chan struct{})
 	go func() {
 		defer close(any)
@@ -168,6 +175,7 @@ func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
 		case <-instances:
 		case <-hosts:
 		case <-presence:
+		case <-silences:
 		case <-ctx.Done():
 		}
 	}()

@@ -81,3 +81,14 @@ func (w *worker) silent(ctx context.Context, world decide.World) bool {
 	}
 	return false
 }
+
+// unheard are the hosts whose copies of a cluster's log get nothing.
+func (m *mirrors) unheard(cluster string) []string {
+	var hosts []string
+	for _, item := range m.silences.All() {
+		if item.Value.Cluster == cluster {
+			hosts = append(hosts, item.Value.Host)
+		}
+	}
+	return hosts
+}

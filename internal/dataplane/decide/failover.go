@@ -11,6 +11,9 @@ import (
 // could take over in its place.
 const takeoverPatience = 10 * time.Second
 
+// mutePatience is how long a writer leads before the silence of its log counts.
+const mutePatience = 5 * time.Second
+
 // movePatience is how long a writer's host may be lost before the writer, when
 // there is no reader to take over, is built again on another one.
 const movePatience = 5 * time.Second
@@ -18,7 +21,7 @@ const movePatience = 5 * time.Second
 // Waits says whether a decision depends on how much time has passed.
 func Waits(w World) bool {
 	st := w.Cluster.Status
-	return st.Handover != nil || st.Writer != "" && !w.writerRuns() || len(w.Lost) > 0
+	return st.Handover != nil || st.Writer != "" && !w.writerRuns() || len(w.Lost) > 0 || len(w.Unheard) > 0
 }
 
 // failOver gives the cluster a writer again when the present one has ended, does
@@ -114,7 +117,7 @@ func (d *decision) restart(w *aurora.DBInstance) {
 // cutOff says whether the writer's log has no quorum while another host's would.
 func (d *decision) cutOff(w *aurora.DBInstance) bool {
 	st := d.Cluster.Status
-	if !w.Server.Stalled || w.Server.Term != st.Term {
+	if w.Server.Term != st.Term || !w.Server.Stalled && !d.mute(w) {
 		return false
 	}
 	reachable := 0
@@ -126,6 +129,19 @@ func (d *decision) cutOff(w *aurora.DBInstance) bool {
 	return reachable > len(st.LogHosts)/2 && slices.ContainsFunc(d.heirs(w), func(in *aurora.DBInstance) bool {
 		return in.Status.Host != w.Status.Host
 	})
+}
+
+// mute says whether so many copies elsewhere hear nothing from the writer that it
+// cannot have a quorum. It may be unable to say so itself.
+func (d *decision) mute(w *aurora.DBInstance) bool {
+	st := d.Cluster.Status
+	heard := 0
+	for _, host := range st.LogHosts {
+		if host == w.Status.Host || !slices.Contains(d.Unheard, host) {
+			heard++
+		}
+	}
+	return len(st.LogHosts) > 0 && heard <= len(st.LogHosts)/2 && d.now.Sub(st.TermSince) >= mutePatience
 }
 
 // canMove says whether a writer whose host is lost can be built again where the

@@ -80,6 +80,32 @@ func TestLoneWriterOfALostHostIsBuiltAgainAfterAWhile(t *testing.T) {
 	})
 }
 
+func TestWriterThatNobodyHearsIsReplaced(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := settled(t, 3)
+		writer := s.writerNow().Status.Host
+		var others []string
+		for _, h := range s.w.Hosts {
+			if h.ID != writer {
+				others = append(others, h.ID)
+			}
+		}
+		s.now = s.now.Add(time.Minute)
+		s.w.Unheard = others[:1] // four copies of six hear it: it has its quorum
+		if actions := s.decide(t); s.w.Cluster.Status.Term != 1 {
+			t.Fatalf("decided %v", actions)
+		}
+		s.w.Unheard = others
+		s.decide(t)
+		if now := s.writerNow().Status.Host; now == writer || s.w.Cluster.Status.Term != 2 {
+			t.Fatalf("the writer is on %s in term %d", now, s.w.Cluster.Status.Term)
+		}
+		if actions := s.decide(t); s.w.Cluster.Status.Term != 2 {
+			t.Fatalf("the new one was not given the time: %v", actions)
+		}
+	})
+}
+
 func TestWriterWhoseLogIsElsewhereIsReplacedThere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := settled(t, 2)

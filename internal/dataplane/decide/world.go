@@ -27,6 +27,9 @@ type World struct {
 	// Silent says that the copies of the log elsewhere get nothing from the writer.
 	// A writer that is heard is cut off from the state store only, and goes on.
 	Silent bool
+	// Unheard are the hosts whose copies of the log have had nothing from the writer
+	// for a while, in any order.
+	Unheard []string
 	// Addresses that the cluster's endpoints have: IP address, or host:port of a
 	// published one, to owner.
 	Addresses map[string]string

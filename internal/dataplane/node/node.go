@@ -74,6 +74,9 @@ func Run(ctx context.Context, c Config) error {
 	n.running.Go(func() { n.removeLogs(ctx) })
 	n.running.Go(func() { n.serveLogs(ctx) })
 	n.running.Go(func() { n.tellTopology(ctx) })
+	if c.Link != "" {
+		n.running.Go(func() { n.tellSilences(ctx) })
+	}
 	for {
 		changed := n.changed()
 		n.dispatch(ctx)
