@@ -78,6 +78,11 @@ func NewNetwork(t testing.TB, zones ...string) *Network {
 			t.Fatal(err)
 		}
 	}
+	// The hosts are stopped before their directories are removed.
+	hosts := make([]*Installation, len(zones))
+	for i := range hosts {
+		hosts[i] = newIn(t, 0)
+	}
 	t.Cleanup(n.Close)
 	networks++
 	n.bridge = fmt.Sprintf("switch%d", networks)
@@ -85,7 +90,7 @@ func NewNetwork(t testing.TB, zones ...string) *Network {
 	must("ip", "addr", "add", "172.31.77.100/24", "dev", n.bridge)
 	must("ip", "link", "set", n.bridge, "up")
 	for i, zone := range zones {
-		in := newIn(t, 0)
+		in := hosts[i]
 		in.ns, in.Addr = fmt.Sprintf("dbk%d-%d%s", os.Getpid(), networks, zone), fmt.Sprintf("172.31.77.%d", i+1)
 		in.Env = append(in.Env, "DAYBREAK_REGION_ADDR="+in.Addr+":4566", "DAYBREAK_PLATFORM_ADDR="+in.Addr+":8420")
 		must("ip", "netns", "add", in.ns)
