@@ -9,7 +9,7 @@ NAME  ?= demo
 N     ?= 100
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: up down build setup test test-clients faults lint bench generate
+.PHONY: up down build setup test test-clients faults scenarios lint bench generate
 
 ## up: install what is missing, build, start the server, deploy paas/ as NAME (demo)
 up: setup build
@@ -49,6 +49,10 @@ test-clients: setup
 faults: setup
 	$(GO) test -count=1 -timeout 24h ./test/faults -v -run Random -faults $(N) $(if $(SEED),-seed $(SEED)) \
 		-record $(CURDIR)/test/faults/campaigns.json -commit $(VERSION) | grep -v '{"'
+
+## scenarios: every numbered fault of test/faults/README.md; those with disks of their own need root
+scenarios: setup
+	$(GO) test -count=1 -timeout 3h ./test/faults -v -run 'Scenarios|StateStore|Zones|Sessions|Failover' -scenarios . -away 1m | grep -v '{"'
 
 ## bench: side by side with peers, ratios of medians; see bench/README.md
 bench: setup build

@@ -14,9 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sys/unix"
@@ -27,17 +25,16 @@ import (
 // TestClientScenarios: what clients see of planned and other failovers.
 func TestClientScenarios(t *testing.T) {
 	runScenarios(t, []scenario{
-		{"62", "switchovers under load", true, switchoversUnderLoad},
-		{"63", "switchover to a reader that lags (weak)", false, switchoverToLaggingReader},
-		{"65", "classes changed, which needs restarts", false, classesChanged},
-		{"68", "endpoint stopped and killed", false, endpointRestarted},
-		{"70, 72", "hundreds of idle sessions at a failover", false, idleSessions},
-		{"71", "queries in flight at a failover", false, queriesInFlight},
-		{"73", "clients gone without a word", false, zombies},
-		{"74", "a reader dies", false, readerDies},
-		{"74", "a reader lags (weak)", false, readerLags},
-		{"75", "all readers gone", false, allReadersGone},
-		{"76", "cancels during failovers", false, cancelsDuringFailover},
+		{numbers: "62", name: "switchovers under load", short: true, do: switchoversUnderLoad},
+		{numbers: "63", name: "switchover to a reader that lags (weak)", do: switchoverToLaggingReader},
+		{numbers: "68", name: "endpoint stopped and killed", do: endpointRestarted},
+		{numbers: "70, 72", name: "hundreds of idle sessions at a failover", do: idleSessions},
+		{numbers: "71", name: "queries in flight at a failover", do: queriesInFlight},
+		{numbers: "73", name: "clients gone without a word", do: zombies},
+		{numbers: "74", name: "a reader dies", do: readerDies},
+		{numbers: "74", name: "a reader lags (weak)", do: readerLags},
+		{numbers: "75", name: "all readers gone", do: allReadersGone},
+		{numbers: "76", name: "cancels during failovers", do: cancelsDuringFailover},
 	}, func(t *testing.T) *cluster { return deploy(t, 2) })
 }
 
@@ -136,46 +133,6 @@ func switchoverToLaggingReader(c *cluster, _ *oracle) {
 		c.weak("the writer stopped %v although no reader could take over", longest)
 	}
 	thaw()
-}
-
-// classesChanged takes max_connections and shared_buffers down and up again. A
-// reader with less than the writer would refuse to start.
-func classesChanged(c *cluster, o *oracle) {
-	client := c.in.RDS()
-	for _, class := range []string{"db.t4g.medium", "db.r6g.xlarge", "db.r6g.large"} {
-		instances, err := client.DescribeDBInstances(c.t.Context(), &rds.DescribeDBInstancesInput{})
-		c.must(err)
-		for _, in := range instances.DBInstances {
-			_, err := client.ModifyDBInstance(c.t.Context(), &rds.ModifyDBInstanceInput{
-				DBInstanceIdentifier: in.DBInstanceIdentifier, DBInstanceClass: aws.String(class), ApplyImmediately: aws.Bool(true)})
-			c.must(err)
-		}
-		harness.Eventually(c.t, 2*limit, "every instance is a "+class, func() error {
-			instances, err := client.DescribeDBInstances(c.t.Context(), &rds.DescribeDBInstancesInput{})
-			if err != nil {
-				return err
-			}
-			for _, in := range instances.DBInstances {
-				if *in.DBInstanceStatus != "available" || *in.DBInstanceClass != class {
-					return fmt.Errorf("%s is %s, a %s", *in.DBInstanceIdentifier, *in.DBInstanceStatus, *in.DBInstanceClass)
-				}
-			}
-			return nil
-		})
-		c.healthy(2 * limit)
-		for _, s := range c.servers() {
-			conn, err := c.direct(s)
-			c.must(err)
-			n, err := ask(conn, "SELECT current_setting('max_connections') || ', ' || current_setting('shared_buffers')")
-			c.must(err)
-			_ = conn.Close(context.Background())
-			c.t.Logf("%s: %s has %s", class, s.instance, n)
-		}
-		c.t.Logf("%s: outage %v", class, o.takeGap())
-	}
-	events, err := client.DescribeEvents(c.t.Context(), &rds.DescribeEventsInput{SourceType: types.SourceTypeDbCluster})
-	c.must(err)
-	c.t.Logf("%d events", len(events.Events))
 }
 
 func endpointRestarted(c *cluster, _ *oracle) {

@@ -18,9 +18,9 @@ import (
 // TestControlScenarios: what happens to the state store and to those who decide.
 func TestControlScenarios(t *testing.T) {
 	runScenarios(t, []scenario{
-		{"36", "etcd killed again and again", false, etcdKilledAgainAndAgain},
-		{"42", "two controllers decide at the same time", false, twoControllers},
-		{"43", "controllers killed all the time during failovers", false, controllersKilledAllTheTime},
+		{numbers: "36", name: "etcd killed again and again", do: etcdKilledAgainAndAgain},
+		{numbers: "42", name: "two controllers decide at the same time", do: twoControllers},
+		{numbers: "43", name: "controllers killed all the time during failovers", do: controllersKilledAllTheTime},
 	}, func(t *testing.T) *cluster { return deploy(t, 2) })
 }
 

@@ -22,22 +22,21 @@ import (
 // TestFailoverScenarios: what must be right about failovers.
 func TestFailoverScenarios(t *testing.T) {
 	runScenarios(t, []scenario{
-		{"43", "controllers and node die between revoke and promotion", true, diesBeforePromotion},
-		{"43", "controllers and node die between promotion and its news", false, diesAfterPromotion},
-		{"45", "the chosen reader lags, and cannot replay", false, heirCannotReplay},
-		{"45", "the chosen reader lags", false, heirLags},
-		{"46", "the chosen reader dies before its promotion", false, heirDies},
-		{"47", "copies of the log lost while another one is rebuilt", false, copiesLostWhileOneIsRebuilt},
-		{"50", "rebuilds of a reader interrupted", false, interruptedRebuilds},
-		{"51", "commits that nobody was told of", false, unacknowledgedCommits},
-		{"51", "commits whose wait was cancelled (weak)", false, cancelledCommits},
-		{"52, 53", "waiting commits cancelled and terminated", true, waitingCommitsEnded},
-		{"54", "synchronous_commit is local", false, localCommits},
-		{"57", "failover in the middle of DDL, COPY and VACUUM FULL", false, failoverDuringDDL},
-		{"58", "logical slots", false, logicalSlots},
-		{"59", "advisory locks and sequences", false, locksAndSequences},
-		{"60", "the next writer dies two seconds later", false, doubleFailure},
-		{"61", "power cut, and processes that come back in any order", false, anyOrder},
+		{numbers: "43", name: "controllers and node die between revoke and promotion", do: diesBeforePromotion},
+		{numbers: "43", name: "controllers and node die between promotion and its news", do: diesAfterPromotion},
+		{numbers: "45", name: "the chosen reader lags, and cannot replay", do: heirCannotReplay},
+		{numbers: "45", name: "the chosen reader lags", do: heirLags},
+		{numbers: "46", name: "the chosen reader dies before its promotion", do: heirDies},
+		{numbers: "47", name: "copies of the log lost while another one is rebuilt", do: copiesLostWhileOneIsRebuilt},
+		{numbers: "50", name: "rebuilds of a reader interrupted", do: interruptedRebuilds},
+		{numbers: "51", name: "commits that nobody was told of", do: unacknowledgedCommits},
+		{numbers: "51", name: "commits whose wait was cancelled (weak)", do: cancelledCommits},
+		{numbers: "52, 53", name: "waiting commits cancelled and terminated", short: true, do: waitingCommitsEnded},
+		{numbers: "54", name: "synchronous_commit is local", do: localCommits},
+		{numbers: "57", name: "failover in the middle of DDL, COPY and VACUUM FULL", do: failoverDuringDDL},
+		{numbers: "59", name: "advisory locks and sequences", do: locksAndSequences},
+		{numbers: "60", name: "the next writer dies two seconds later", do: doubleFailure},
+		{numbers: "61", name: "power cut, and processes that come back in any order", do: anyOrder},
 	}, func(t *testing.T) *cluster { return deploy(t, 2) })
 }
 
@@ -489,27 +488,6 @@ func (r *numbers) Read(buf []byte) (int, error) {
 		out = fmt.Appendf(out, "%d\n", r.n)
 	}
 	return len(out), nil
-}
-
-// logicalSlots: wal_level is replica, so that there can be none that a failover
-// could break.
-func logicalSlots(c *cluster, _ *oracle) {
-	conn := c.session(c.writer)
-	_, err := conn.Exec(c.t.Context(), "SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
-	c.t.Logf("a logical slot: %v", err)
-	if err == nil {
-		old := c.primary()
-		killWriter.do(c, nil)
-		c.anotherWriter(old)
-		status, err := c.in.Query(c.writer, "SELECT coalesce(min(wal_status), 'gone') FROM pg_replication_slots WHERE slot_name = 's'")
-		c.must(err)
-		c.t.Logf("after a failover it is %s", status)
-		if status == "reserved" || status == "extended" {
-			if _, err := c.in.Query(c.writer, "SELECT count(*)::text FROM pg_logical_slot_get_binary_changes('s', NULL, NULL, 'proto_version', '1', 'publication_names', 'p')"); err != nil {
-				c.t.Errorf("the slot is there, and cannot be read: %v", err)
-			}
-		}
-	}
 }
 
 func locksAndSequences(c *cluster, _ *oracle) {

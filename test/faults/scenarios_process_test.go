@@ -21,13 +21,13 @@ import (
 // TestProcessScenarios: what happens to the processes of a host.
 func TestProcessScenarios(t *testing.T) {
 	runScenarios(t, []scenario{
-		{"4", "writer frozen for a minute", false, frozenForLong},
-		{"4", "writer frozen for good, and the log killed", false, frozenAndLogKilled},
-		{"5", "supervisor and node frozen, and the writer killed", false, supervisorAndNodeFrozen},
-		{"6", "sessions outlive every process but the endpoint", true, sessionsOutliveProcesses},
-		{"7", "a backend runs out of memory", false, backendOutOfMemory},
-		{"8", "walsender ended again and again", false, walsenderEndedAgainAndAgain},
-		{"10", "starts that fail", false, startsThatFail},
+		{numbers: "4", name: "writer frozen for a minute", do: frozenForLong},
+		{numbers: "4", name: "writer frozen for good, and the log killed", do: frozenAndLogKilled},
+		{numbers: "5", name: "supervisor and node frozen, and the writer killed", do: supervisorAndNodeFrozen},
+		{numbers: "6", name: "sessions outlive every process but the endpoint", short: true, do: sessionsOutliveProcesses},
+		{numbers: "7", name: "a backend runs out of memory", do: backendOutOfMemory},
+		{numbers: "8", name: "walsender ended again and again", do: walsenderEndedAgainAndAgain},
+		{numbers: "10", name: "starts that fail", do: startsThatFail},
 	}, func(t *testing.T) *cluster { return deploy(t, 2) })
 }
 

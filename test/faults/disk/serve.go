@@ -80,11 +80,11 @@ func mount(t *table, backing, dir string) (*fuse.Server, error) {
 		return nil, err
 	}
 	root := &fs.LoopbackRoot{Path: backing, Dev: st.Dev}
-	second := time.Second
+	var none time.Duration // what is cached could be of another file by now
 	top := &node{LoopbackNode: fs.LoopbackNode{RootData: root}, table: t}
 	root.RootNode = top
 	return fs.Mount(dir, top, &fs.Options{
-		AttrTimeout: &second, EntryTimeout: &second,
+		AttrTimeout: &none, EntryTimeout: &none,
 		MountOptions: fuse.MountOptions{
 			AllowOther: true, DirectMountStrict: true, DirectMountFlags: syscall.MS_NOSUID | syscall.MS_NODEV,
 			FsName: "faulty", Name: "faulty", Options: []string{"default_permissions"}, MaxWrite: 1 << 20,
