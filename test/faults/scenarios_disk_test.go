@@ -569,9 +569,8 @@ func (c *cluster) tail(o *oracle, hang ...disk.Rule) {
 func returnsAfterThreeFailovers(c *cluster, _ *oracle) {
 	first := c.primary()
 	heal := c.have(first.zone, disk.Rule{Op: disk.All, Path: "/" + first.instance, Hang: true})
-	c.takenOver(first)
 	for range 2 {
-		old := c.primary()
+		old := c.anotherWriter(first)
 		harness.Eventually(c.t, 2*limit, "somebody else could take over", func() error {
 			for _, s := range c.standbys() {
 				if s.instance != first.instance && s.child("walreceiver streaming") != 0 {

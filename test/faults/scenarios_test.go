@@ -149,11 +149,13 @@ func (c *cluster) anotherWriter(than server) server {
 		if err != nil {
 			return err
 		}
-		now = c.primary()
-		if now.pid == 0 || now.instance == than.instance || !strings.HasSuffix(name, "false") {
-			return fmt.Errorf("the writer is %s, %s", now.instance, name)
+		// The old one may hang, and still look like a writer.
+		for _, now = range c.servers() {
+			if !now.standby && now.instance != than.instance && strings.HasSuffix(name, "false") {
+				return nil
+			}
 		}
-		return nil
+		return fmt.Errorf("the writer is %s", name)
 	})
 	return now
 }
