@@ -52,6 +52,7 @@ faults: setup
 
 ## scenarios: every numbered fault of test/faults/README.md; those with disks of their own need root
 scenarios: setup
+	@scripts/setup.sh network
 	$(GO) test -count=1 -timeout 3h ./test/faults -v -run 'Scenarios|StateStore|Zones|Sessions|Failover' -scenarios . -away 1m | grep -v '{"'
 
 ## bench: side by side with peers, ratios of medians; see bench/README.md

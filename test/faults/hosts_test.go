@@ -114,7 +114,7 @@ func (c *cluster) startHost(h *harness.Installation) {
 
 // hostScenarios happen between hosts.
 var hostScenarios = []scenario{
-	{"23", "the writer's host is cut off from everything", true, func(c *cluster, o *oracle) {
+	{numbers: "23", name: "the writer's host is cut off from everything", short: true, do: func(c *cluster, _ *oracle) {
 		host, _ := c.writersHost()
 		c.during(8*time.Second, host, func() { c.net.Isolate(host) })
 		if now, _ := c.writersHost(); now == host {
@@ -122,12 +122,12 @@ var hostScenarios = []scenario{
 			c.t.Log("the cut-off server still runs")
 		}
 	}},
-	{"28", "the writer's host is lost with all that is on it", true, func(c *cluster, o *oracle) {
+	{numbers: "28", name: "the writer's host is lost with all that is on it", short: true, do: func(c *cluster, _ *oracle) {
 		host, _ := c.writersHost()
 		c.during(5*time.Second, host, func() { c.net.Isolate(host); c.net.Kill(host) })
 		c.startHost(host)
 	}},
-	{"25", "the writer reaches no log of another host, but etcd and clients", false, func(c *cluster, o *oracle) {
+	{numbers: "25", name: "the writer reaches no log of another host, but etcd and clients", do: func(c *cluster, _ *oracle) {
 		host, others := c.writersHost()
 		c.during(10*time.Second, host, func() {
 			for _, other := range others {
@@ -135,7 +135,7 @@ var hostScenarios = []scenario{
 			}
 		})
 	}},
-	{"27", "what others answer the writer's host is lost", false, func(c *cluster, o *oracle) {
+	{numbers: "27", name: "what others answer the writer's host is lost", do: func(c *cluster, _ *oracle) {
 		host, others := c.writersHost()
 		c.during(10*time.Second, host, func() {
 			for _, other := range others {
@@ -143,7 +143,7 @@ var hostScenarios = []scenario{
 			}
 		})
 	}},
-	{"29", "the writer's host and one copy more are lost", false, func(c *cluster, o *oracle) {
+	{numbers: "29", name: "the writer's host and one copy more are lost", do: func(c *cluster, _ *oracle) {
 		host, others := c.writersHost()
 		c.net.Isolate(host)
 		c.net.Kill(host)
@@ -155,7 +155,7 @@ var hostScenarios = []scenario{
 		c.net.Heal()
 		c.startHost(host)
 	}},
-	{"30", "clients beside a writer that is cut off are told soon", false, func(c *cluster, o *oracle) {
+	{numbers: "30", name: "clients beside a writer that is cut off are told soon", do: func(c *cluster, _ *oracle) {
 		host, _ := c.writersHost()
 		c.net.Isolate(host)
 		harness.Eventually(c.t, 20*time.Second, "the cut-off endpoint serves nobody", func() error {
@@ -164,7 +164,7 @@ var hostScenarios = []scenario{
 		c.commits()
 		c.net.Heal()
 	}},
-	{"31", "three packets of ten are lost for 30 s", false, func(c *cluster, o *oracle) {
+	{numbers: "31", name: "three packets of ten are lost for 30 s", do: func(c *cluster, _ *oracle) {
 		before := c.term()
 		for _, h := range c.net.Hosts {
 			c.net.Drop(h, "input", "iifname eth0 ip saddr != 172.31.77.100 numgen random mod 10 < 3")
@@ -176,7 +176,7 @@ var hostScenarios = []scenario{
 			c.t.Errorf("the writer changed %d times", changes)
 		}
 	}},
-	{"32", "the writer's host is there for 2 s and away for 2 s, five times", false, func(c *cluster, o *oracle) {
+	{numbers: "32", name: "the writer's host is there for 2 s and away for 2 s, five times", do: func(c *cluster, _ *oracle) {
 		host, _ := c.writersHost()
 		before := c.term()
 		for range 5 {
@@ -190,7 +190,7 @@ var hostScenarios = []scenario{
 			c.t.Errorf("the writer changed %d times", changes)
 		}
 	}},
-	{"34", "large packets do not pass between the writer's host and the others", false, func(c *cluster, o *oracle) {
+	{numbers: "34", name: "large packets do not pass between the writer's host and the others", do: func(c *cluster, _ *oracle) {
 		host, others := c.writersHost()
 		c.during(10*time.Second, host, func() {
 			for _, other := range others {
@@ -198,7 +198,7 @@ var hostScenarios = []scenario{
 			}
 		})
 	}},
-	{"35", "one other host's endpoint does not reach the writer's host", false, func(c *cluster, o *oracle) {
+	{numbers: "35", name: "one other host's endpoint does not reach the writer's host", do: func(c *cluster, _ *oracle) {
 		host, others := c.writersHost()
 		before := c.term()
 		c.during(6*time.Second, others[0], func() { c.net.Drop(others[0], "output", "ip daddr "+host.Addr+" tcp dport 8430") })
@@ -206,7 +206,7 @@ var hostScenarios = []scenario{
 			c.t.Errorf("the writer changed %d times", changes)
 		}
 	}},
-	{"36", "each host's etcd is killed, one after another", false, func(c *cluster, o *oracle) {
+	{numbers: "36", name: "each host's etcd is killed, one after another", do: func(c *cluster, _ *oracle) {
 		before := c.term()
 		for _, h := range c.net.Hosts {
 			signal(syscall.SIGKILL, processOf(h, "etcd"))
@@ -217,7 +217,7 @@ var hostScenarios = []scenario{
 			c.t.Errorf("the writer changed %d times", changes)
 		}
 	}},
-	{"37", "etcd has no quorum for 15 s", false, func(c *cluster, o *oracle) {
+	{numbers: "37", name: "etcd has no quorum for 15 s", do: func(c *cluster, _ *oracle) {
 		c.during(15*time.Second, nil, func() {
 			for _, h := range c.net.Hosts {
 				for _, other := range c.net.Hosts {
@@ -229,7 +229,7 @@ var hostScenarios = []scenario{
 			}
 		})
 	}},
-	{"61", "all hosts lose power and come back one after another, the writer's last", false, func(c *cluster, o *oracle) {
+	{numbers: "61", name: "all hosts lose power and come back one after another, the writer's last", do: func(c *cluster, _ *oracle) {
 		host, others := c.writersHost()
 		for _, h := range c.net.Hosts {
 			c.net.Kill(h)
@@ -256,7 +256,7 @@ func (c *cluster) servesNobody(h *harness.Installation) error {
 	return nil
 }
 
-func TestHosts(t *testing.T) {
+func TestHostScenarios(t *testing.T) {
 	if !harness.InNetwork() {
 		t.Log("hosts cannot have networks of their own here")
 		return
