@@ -111,8 +111,14 @@ func (o *offers) published() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("endpoint bind address: %w", err)
 	}
+	taken := map[uint16]bool{} // also by controllers of other hosts, whose addresses differ
+	for _, item := range o.mirrors.addresses.All() {
+		if at, err := netip.ParseAddrPort(item.Key); err == nil {
+			taken[at.Port()] = true
+		}
+	}
 	for port := firstPublishedPort; port <= lastPort; port++ {
-		if at := netip.AddrPortFrom(ip, uint16(port)); o.free(at.String()) && canListen(ip, port) == nil {
+		if at := netip.AddrPortFrom(ip, uint16(port)); !taken[at.Port()] && o.free(at.String()) && canListen(ip, port) == nil {
 			return at.String(), nil
 		}
 	}
