@@ -89,6 +89,19 @@ func (c *Client) Heard(ctx context.Context) (map[string]time.Duration, error) {
 	return a.Heard, err
 }
 
+// Move has a log's copies be in other zones and on other hosts, while its writer,
+// whose host is asked, goes on. Copy n of the new list is the one that is copy n of
+// the present list if it is in the same place; otherwise it is made anew there. At
+// no time do fewer copies count than a quorum of those before, and then of both.
+// It returns when only the new ones count; the list is the cluster's from then on.
+// After an error it may be that both count: it is to be repeated, or undone by a
+// Move to the list before. Either needs a quorum of both, so a host that is lost
+// can be replaced as long as the log without it can be written.
+func (c *Client) Move(ctx context.Context, of Cluster, zones, hosts []string) error {
+	_, err := c.post(ctx, "move", moveRequest{Cluster: of, To: Cluster{ID: of.ID, Zones: zones, Hosts: hosts}})
+	return err
+}
+
 // Drop deletes what the host has of a cluster's log: its copies, the base copies
 // and the feed. What other hosts have is theirs.
 func (c *Client) Drop(ctx context.Context, of Cluster) error {

@@ -277,6 +277,11 @@ func (c *Copy) Join(b Ballot, newer State) error {
 	return err
 }
 
+func (c *Copy) SetMembers(b Ballot, m *Members) error {
+	_, err := c.change(func(s *State) error { return s.setMembers(b, m) })
+	return err
+}
+
 // Rebuild makes a copy that lost everything one that is being rebuilt: it has
 // the promises of its peers and answers nothing until Rebuilt.
 func (c *Copy) Rebuild(from State) error {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,12 +56,13 @@ type Host struct {
 	copies   map[string]*Copy    // all that were opened, by directory: one for each
 	served   map[string]*served
 	peers    map[string]*peer // by host
+	moving   map[string]bool  // clusters whose copies are being moved
 }
 
 // served is one cluster's log with all that belongs to it.
 type served struct {
 	*Log
-	cluster Cluster
+	cluster Cluster // as it was asked for last
 	feed    *feed
 	others  []*hostGroup // copies on other hosts
 	stop    context.CancelFunc
@@ -68,12 +70,16 @@ type served struct {
 
 	shipping sync.Mutex
 	shipper  *shipper
+	closed   bool
 }
+
+// errReplaced says that the log is served with other copies now.
+var errReplaced = errors.New("the log is being opened with other copies")
 
 // OpenHost opens what the host's disks hold, and brings copies up to what the
 // journals have.
 func OpenHost(ctx context.Context, c HostConfig) (*Host, error) {
-	h := &Host{config: c, began: time.Now(), journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}, peers: map[string]*peer{}}
+	h := &Host{config: c, began: time.Now(), journals: map[string]*journal{}, copies: map[string]*Copy{}, served: map[string]*served{}, peers: map[string]*peer{}, moving: map[string]bool{}}
 	h.ctx, h.end = context.WithCancel(ctx)
 	h.orders = newOrders(h)
 	dirs, err := filepath.Glob(c.Layout.LogCopies())
@@ -251,19 +257,35 @@ func (h *Host) Close() error {
 func (h *Host) serve(c Cluster) (*served, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(c.Zones) == 0 || c.ID == "" {
+	switch {
+	case len(c.Zones) == 0 || c.ID == "":
 		return nil, fmt.Errorf("log of %q: no zones for its copies", c.ID)
+	case len(c.Zones) > maxCopies || len(c.Hosts) > 0 && len(c.Hosts) != len(c.Zones):
+		return nil, fmt.Errorf("log of %s: %d zones and %d hosts of its copies", c.ID, len(c.Zones), len(c.Hosts))
 	}
-	if s := h.served[c.ID]; s != nil {
-		if s.cluster.SystemIdentifier == "" && c.SystemIdentifier != "" {
-			s.cluster.SystemIdentifier = c.SystemIdentifier
-			return s, h.listen(s)
-		}
-		return s, nil
+	s := h.served[c.ID]
+	if s == nil {
+		return h.open(c, nil, nil)
 	}
+	if c.SystemIdentifier == "" {
+		c.SystemIdentifier = s.cluster.SystemIdentifier
+	}
+	changed := !slices.Equal(c.placesOn(h.config.HostID), s.cluster.placesOn(h.config.HostID))
+	s.cluster = c
+	if _, leads := s.leads(); changed && !leads {
+		s.close()
+		return h.open(c, nil, nil)
+	}
+	return s, h.listen(s)
+}
+
+// open begins to serve a log: with these members, or the cluster's, and others that
+// do not count yet. The caller holds mu.
+func (h *Host) open(c Cluster, m *Members, others []Place) (*served, error) {
+	delete(h.served, c.ID)
 	s := &served{cluster: c}
 	ctx, cancel := context.WithCancel(h.ctx)
-	if err := h.assemble(ctx, s); err != nil {
+	if err := h.assemble(ctx, s, m, others); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -277,32 +299,79 @@ func (h *Host) serve(c Cluster) (*served, error) {
 	return s, h.listen(s)
 }
 
-// assemble makes the log of the cluster's copies, here and on other hosts.
-func (h *Host) assemble(ctx context.Context, s *served) error {
-	c := s.cluster
-	if len(c.Zones) > maxCopies || len(c.Hosts) > 0 && len(c.Hosts) != len(c.Zones) {
-		return fmt.Errorf("log of %s: %d zones and %d hosts of its copies", c.ID, len(c.Zones), len(c.Hosts))
+// renew serves a log with other copies, unless somebody has done so.
+func (h *Host) renew(old *served, m *Members, others []Place) (*served, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.served[old.cluster.ID]; s != old {
+		return s, errReplaced
 	}
+	old.close()
+	return h.open(old.cluster, m, others)
+}
+
+// maxRenewals bounds how often a log is opened again because it has other copies.
+const maxRenewals = 5
+
+// with calls f with the log of a cluster: again, if it finds that the log has other
+// copies, with these.
+func (h *Host) with(c Cluster, f func(*served) error) error {
+	s, err := h.serve(c)
+	for range maxRenewals {
+		if err == nil {
+			err = f(s)
+		}
+		var other *membersError
+		var none *QuorumError
+		switch {
+		case errors.As(err, &other):
+			s, err = h.renew(s, other.found, nil)
+		case errors.As(err, &none) && s.outdated(h.config.HostID):
+			s, err = h.renew(s, nil, nil)
+		case err == nil || !errors.Is(err, errReplaced):
+			return err
+		}
+		if errors.Is(err, errReplaced) {
+			s, err = h.serve(c)
+		}
+	}
+	return err
+}
+
+// outdated says whether the log is served with copies that were found once, and
+// the cluster is said to have others now.
+func (s *served) outdated(here string) bool {
+	m := s.configuration()
+	return m != nil && !slices.Equal(join(m.Now, m.Next), s.cluster.placesOn(here))
+}
+
+// assemble makes the log of its copies, here and on other hosts.
+func (h *Host) assemble(ctx context.Context, s *served, m *Members, more []Place) error {
+	counting := [][]Place{s.cluster.placesOn(h.config.HostID)}
+	if m != nil {
+		counting = [][]Place{m.Now, m.Next}
+	}
+	places := join(join(nil, slices.Concat(counting...)), more)
 	disks := map[*journal]int{} // index in groups
 	hosts := map[string]*hostGroup{}
 	var groups []group
 	var replicas []replica
-	for n, zone := range c.Zones {
-		if host := c.host(n); host != "" && host != h.config.HostID {
-			if hosts[host] == nil {
-				p, err := h.peer(host)
+	for _, p := range places {
+		if p.Host != h.config.HostID {
+			g := hosts[p.Host]
+			if g == nil {
+				via, err := h.peer(p.Host)
 				if err != nil {
 					return err
 				}
-				hosts[host] = &hostGroup{via: p, ctx: ctx}
-				groups, s.others = append(groups, hosts[host]), append(s.others, hosts[host])
+				g = &hostGroup{via: via, ctx: ctx}
+				hosts[p.Host], groups, s.others = g, append(groups, g), append(s.others, g)
 			}
-			g := hosts[host]
-			r := newRemote(ctx, g.via, c.ID, host, zone, n)
+			r := newRemote(ctx, g.via, s.cluster.ID, p)
 			g.copies, replicas = append(g.copies, r), append(replicas, r)
 			continue
 		}
-		copied, err := h.copy(c.ID, zone, n)
+		copied, err := h.copy(s.cluster.ID, p.Zone, p.Number)
 		if err != nil {
 			return err
 		}
@@ -314,16 +383,9 @@ func (h *Host) assemble(ctx context.Context, s *served) error {
 		}
 		groups[i] = append(groups[i].(diskGroup), copied)
 	}
-	s.Log = newLog(c.ID, replicas, groups)
+	s.Log = newLog(s.cluster.ID, replicas, groups)
+	s.configure(m, places, counting...)
 	return nil
-}
-
-// host is where copy n is; empty: on the host that is asked.
-func (c Cluster) host(n int) string {
-	if n < len(c.Hosts) {
-		return c.Hosts[n]
-	}
-	return ""
 }
 
 // peer returns the log of another host, which is reached through our link.
@@ -383,6 +445,11 @@ func (h *Host) copy(cluster, zone string, n int) (*Copy, error) {
 	dir := h.config.Layout.LogCopy(zone, cluster, n)
 	if c := h.copies[dir]; c != nil {
 		return c, nil
+	}
+	for _, c := range h.copies { // entries of a journal tell copies by their numbers
+		if _, err := c.State(); c.cluster == cluster && c.number == n && !errors.Is(err, errBlank) {
+			return nil, fmt.Errorf("copy %d of %s is in another zone of this host: %s", n, cluster, c.dir)
+		}
 	}
 	if err := os.MkdirAll(filepath.Join(h.config.Layout.Zones(), zone), 0o711); err != nil {
 		return nil, err
@@ -455,6 +522,7 @@ func (h *Host) drop(id string) error {
 func (s *served) close() {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	s.closed = true
 	if s.shipper != nil {
 		s.shipper.stop()
 		s.shipper = nil
@@ -489,6 +557,9 @@ func (s *served) trim(before LSN) {
 func (s *served) openTerm(ctx context.Context, term int64, create bool) (Opened, error) {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	if s.closed {
+		return Opened{}, errReplaced
+	}
 	if s.ships(term) {
 		gate, _ := s.Gate()
 		return Opened{End: gate.LSN, Timeline: gate.History.newest(), Begun: true}, nil
@@ -532,6 +603,9 @@ func (s *served) ships(term int64) bool {
 func (s *served) attach(ctx context.Context, term int64, src Source) error {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	if s.closed {
+		return errReplaced
+	}
 	if s.ships(term) {
 		return nil
 	}

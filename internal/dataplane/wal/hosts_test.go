@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,8 +129,8 @@ type member struct {
 	stop   func()
 }
 
-// hosts is an installation of three hosts, a zone and two copies each, around the
-// servers of a stand, which has the first host's layout.
+// hosts is an installation of four hosts around the servers of a stand, which has the
+// first one's layout. The first three have a zone and two copies each.
 type hosts struct {
 	*stand
 	all []*member
@@ -139,11 +140,13 @@ func newHosts(t *testing.T) *hosts {
 	t.Helper()
 	h := &hosts{}
 	of := Cluster{ID: "cluster-TEST", Password: testPassword}
-	for _, id := range []string{"aaaaaaaa", "bbbbbbbb", "cccccccc"} {
-		zone := "x" + id[:1]
+	for i, id := range []string{"aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"} {
+		zone := "x" + string("abcc"[i])
 		m := &member{id: id, layout: newLayout(t, zone), ways: map[string]*forwarder{}}
 		m.client = NewClient(m.layout.LogSocket())
-		of.Zones, of.Hosts = append(of.Zones, zone, zone), append(of.Hosts, id, id)
+		if i < 3 {
+			of.Zones, of.Hosts = append(of.Zones, zone, zone), append(of.Hosts, id, id)
+		}
 		h.all = append(h.all, m)
 	}
 	for _, from := range h.all {
@@ -261,7 +264,7 @@ func TestCopiesOnOtherHostsAreDurableAndReported(t *testing.T) {
 			t.Errorf("copy %d: %+v", n, c)
 		}
 	}
-	for _, m := range h.all {
+	for _, m := range h.all[:3] {
 		heard, err := m.client.Heard(h.ctx)
 		if ago, ok := heard[h.of.ID]; err != nil || !ok || ago > patience {
 			t.Errorf("host %s heard %v, %v", m.id, heard, err)
@@ -435,7 +438,7 @@ func TestDropOnOneHostIsOfThatHostOnly(t *testing.T) {
 	h.insert(conn, 5)
 	h.eventually("all copies have all", func() bool { return h.whole(h.all[0]) })
 	_ = p.Stop(h.ctx, postgres.StopImmediate, time.Second)
-	for i, m := range h.all {
+	for i, m := range h.all[:3] {
 		if err := m.client.Drop(h.ctx, h.of); err != nil {
 			t.Fatal(err)
 		}
@@ -445,5 +448,99 @@ func TestDropOnOneHostIsOfThatHostOnly(t *testing.T) {
 				t.Errorf("after the drop on host %d, copy %d: %v", i, n, err)
 			}
 		}
+	}
+}
+
+// TestCopiesMoveWhileTheWriterGoesOn: a host that is gone for good is replaced, and
+// whoever knows the old list only finds the new one.
+func TestCopiesMoveWhileTheWriterGoesOn(t *testing.T) {
+	h := newHosts(t)
+	w, p, conn := h.writer()
+	h.insert(conn, 20)
+	before, first, second, third, fourth := h.of, h.all[0], h.all[1], h.all[2], h.all[3]
+	replaced := append(slices.Clone(before.Hosts[:4]), fourth.id, fourth.id)
+	if err := first.client.Move(h.ctx, before, before.Zones, replaced[:5]); err == nil {
+		t.Error("5 hosts were taken for 6 zones")
+	}
+	third.lose(false)
+
+	// Rows are written all the while.
+	ctx, stop := context.WithCancel(h.ctx)
+	defer stop()
+	wrote := make(chan int, 1)
+	go func() {
+		rows := 0
+		defer func() { wrote <- rows }()
+		for ctx.Err() == nil {
+			if _, err := conn.Exec(h.ctx, "INSERT INTO public.t VALUES (1)"); err != nil {
+				t.Errorf("while the copies moved: %v", err)
+				return
+			}
+			rows++
+		}
+	}()
+	if err := first.client.Move(h.ctx, before, before.Zones, replaced); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("all new copies have all", func() bool { return h.whole(first) })
+	stop()
+	rows := 20 + <-wrote
+	st, err := first.client.Status(h.ctx, before)
+	if err != nil || len(st.Copies) != 6 || st.Copies[4].Host != fourth.id || st.Copies[5].Host != fourth.id {
+		t.Errorf("%+v, %v", st, err)
+	}
+	for range 2 { // it can be repeated, also with the new list
+		if err := first.client.Move(h.ctx, h.of, h.of.Zones, replaced); err != nil {
+			t.Error(err)
+		}
+		h.of.Hosts = replaced
+	}
+
+	// The second host takes over, and knows of the first list only. The lost one is
+	// back, with copies of before.
+	third.comeBack()
+	second.lose(false)
+	h.insert(conn, 5) // on the first and the fourth host
+	second.comeBack()
+	rows += 5
+	h.eventually("all new copies have all", func() bool { return h.whole(first) })
+	if err := p.Stop(h.ctx, postgres.StopImmediate, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	first.lose(false)
+	h.start(w, nil) // as if its disk were on the second host
+	h.of.Hosts = before.Hosts
+	h.lead(second, w, 2, false)
+	conn = h.connect(w)
+	h.insert(conn, 5)
+	if n := h.count(conn); n != rows+5 {
+		t.Errorf("%d rows, want %d", n, rows+5)
+	}
+	st, err = second.client.Status(h.ctx, before)
+	if err != nil || len(st.Copies) != 6 || st.Copies[5].Host != fourth.id || st.Copies[5].Problem != "" {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if problem := st.Copies[0].Problem; !strings.Contains(problem, "cannot be reached") {
+		t.Errorf("the lost host: %q", problem)
+	}
+}
+
+func TestCopiesOfASmallLogMoveToMore(t *testing.T) {
+	h := newHosts(t)
+	h.of.Zones, h.of.Hosts = []string{"xa"}, nil
+	_, _, conn := h.writer()
+	h.insert(conn, 20)
+	zones, hosts := []string{"xa", "xb", "xc"}, []string{h.all[0].id, h.all[1].id, h.all[2].id}
+	if err := h.all[0].client.Move(h.ctx, h.of, zones, hosts); err != nil {
+		t.Fatal(err)
+	}
+	h.of.Zones, h.of.Hosts = zones, hosts
+	h.insert(conn, 10)
+	h.all[2].lose(true)
+	h.insert(conn, 10)
+	h.all[2].comeBack()
+	h.eventually("all copies have all", func() bool { return h.whole(h.all[0]) })
+	if st, err := h.all[0].client.Status(h.ctx, h.of); err != nil || len(st.Copies) != 3 || st.Hosts != 3 || !st.Shipping {
+		t.Errorf("%+v, %v", st, err)
 	}
 }

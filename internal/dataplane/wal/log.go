@@ -19,6 +19,7 @@ type replica interface {
 	Adopt(b Ballot, newer State, end LSN) error
 	Begin(b Ballot, terms []TermBegin, h History, begin LSN) error
 	Join(b Ballot, newer State) error
+	SetMembers(b Ballot, m *Members) error
 	Rebuild(from State) error
 	Rebuilt(newer State) error
 	// ReadAt returns the state that the copy had while it was read.
@@ -53,8 +54,7 @@ type Log struct {
 	near    []int // all copies, those on this host first
 	groups  []group
 	lanes   []*lane // of groups, when there are several
-	write   int     // copies that make bytes committed
-	read    int     // copies that any committed byte is on at least one of
+	places  []Place // of copies, where there is another configuration than the Cluster's
 	chunk   LSN     // how much is copied from one copy to another at a time
 	log     *slog.Logger
 
@@ -67,17 +67,20 @@ type Log struct {
 	opening   sync.Mutex   // one Open, Begin or Resume at a time
 	repairing []sync.Mutex // one repair of each copy at a time
 
-	mu      sync.Mutex
-	ballot  Ballot      // that was opened here
-	waits   bool        // the copies are the ballot's, and its writer may begin
-	begun   bool        // it has
-	terms   []TermBegin // of the WAL that the writer goes on from
-	least   LSN         // Opened.RecordEnd: the term's writer has all before it
-	handed  LSN         // up to where lanes were given the begun term's bytes
-	gate    Gate
-	changed chan struct{}  // closed when gate or term change
-	wake    chan struct{}  // something for repair to do
-	xmins   map[any]uint64 // what each reader still sees: epoch and xid
+	mu       sync.Mutex
+	ballot   Ballot      // that was opened here
+	waits    bool        // the copies are the ballot's, and its writer may begin
+	begun    bool        // it has
+	terms    []TermBegin // of the WAL that the writer goes on from
+	least    LSN         // Opened.RecordEnd: the term's writer has all before it
+	members  *Members    // the configuration, if the copies have one
+	proposed int64       // the highest generation of one that was proposed
+	sets     [][]int     // copies that count: each needs a quorum
+	handed   LSN         // up to where lanes were given the begun term's bytes
+	gate     Gate
+	changed  chan struct{}  // closed when gate or term change
+	wake     chan struct{}  // something for repair to do
+	xmins    map[any]uint64 // what each reader still sees: epoch and xid
 }
 
 // feedback is the oldest of what readers still see; 0: nothing.
@@ -121,7 +124,7 @@ func quorum(copies int) (write, read int) {
 func newLog(cluster string, copies []replica, groups []group) *Log {
 	l := &Log{cluster: cluster, copies: copies, groups: groups, chunk: fillChunk,
 		changed: make(chan struct{}), wake: make(chan struct{}, 1), xmins: map[any]uint64{}, log: slog.With("cluster", cluster), recordEnd: lastRecordEnd, call: atOnce}
-	l.write, l.read = quorum(len(copies))
+	l.sets = [][]int{l.everyone()}
 	l.repairing = make([]sync.Mutex, len(copies))
 	l.nextTry = func(seen int64) int64 { return seen + 1 }
 	for _, here := range []bool{true, false} {
@@ -187,7 +190,7 @@ const (
 // each calls f for the replicas at the same time and returns who succeeded, and
 // everybody's errors. It waits for all, but for none longer than callLimit, and
 // not for stragglers once enough have answered.
-func (l *Log) each(ctx context.Context, enough int, who []int, f func(n int) error) (done []int, errs map[int]error) {
+func (l *Log) each(ctx context.Context, enough func(done []int) bool, who []int, f func(n int) error) (done []int, errs map[int]error) {
 	answers := l.call(who, f)
 	errs = map[int]error{}
 	limit := time.NewTimer(callLimit)
@@ -208,7 +211,7 @@ func (l *Log) each(ctx context.Context, enough int, who []int, f func(n int) err
 		case <-ctx.Done():
 			return done, errs
 		}
-		if len(done) >= enough && stragglers == nil {
+		if stragglers == nil && enough(done) {
 			stragglers = time.After(stragglerLimit)
 		}
 	}
@@ -238,9 +241,14 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	if err != nil {
 		return Opened{}, err
 	}
+	members, err := l.checkMembers(states)
+	if err != nil {
+		return Opened{}, err
+	}
 	l.enter(b)
 	best := l.best(states)
 	top := states[best]
+	top.Members = members
 	if top.Owner.Term == term && top.Begun {
 		return Opened{End: top.End, Timeline: top.History.newest(), Begun: true}, nil
 	}
@@ -263,8 +271,8 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	for n := range states {
 		who = append(who, n)
 	}
-	done, errs := l.each(ctx, l.write, who, func(n int) error { return l.bring(n, best, b, top) })
-	if len(done) < l.write {
+	done, errs := l.each(ctx, l.writable, who, func(n int) error { return l.bring(n, best, b, top) })
+	if !l.writable(done) {
 		return o, l.noQuorum("open term", term, done, errs)
 	}
 	l.mu.Lock()
@@ -351,7 +359,7 @@ func (l *Log) highestTry(term int64) int64 {
 func (l *Log) promise(ctx context.Context, b Ballot) (map[int]State, error) {
 	var mu sync.Mutex
 	states := map[int]State{}
-	done, errs := l.each(ctx, l.read, l.everyone(), func(n int) error {
+	done, errs := l.each(ctx, l.readable, l.everyone(), func(n int) error {
 		s, err := l.copies[n].Promise(b)
 		if err == nil {
 			mu.Lock()
@@ -365,7 +373,7 @@ func (l *Log) promise(ctx context.Context, b Ballot) (map[int]State, error) {
 			return nil, fmt.Errorf("term %d of %s: %w", b.Term, l.cluster, err)
 		}
 	}
-	if len(done) < l.read {
+	if !l.readable(done) {
 		return nil, l.noQuorum("promise term", b.Term, done, errs)
 	}
 	mu.Lock()
@@ -383,7 +391,7 @@ func (l *Log) create(ctx context.Context) error {
 	var mu sync.Mutex
 	var blank []int
 	holds := false
-	known, errs := l.each(ctx, len(l.copies), l.everyone(), func(n int) error {
+	known, errs := l.each(ctx, everybody, l.everyone(), func(n int) error {
 		s, err := l.copies[n].refresh()
 		mu.Lock()
 		defer mu.Unlock()
@@ -405,7 +413,7 @@ func (l *Log) create(ctx context.Context) error {
 		return nil
 	}
 	if len(known) == len(l.copies) {
-		known, errs = l.each(ctx, len(l.copies), blank, func(n int) error { return l.copies[n].format(State{}) })
+		known, errs = l.each(ctx, everybody, blank, func(n int) error { return l.copies[n].format(State{}) })
 		if len(known) == len(blank) {
 			return nil
 		}
@@ -436,7 +444,7 @@ func (e *QuorumError) Error() string {
 func (l *Log) best(states map[int]State) int {
 	best := -1
 	for _, n := range l.near {
-		if s, ok := states[n]; ok {
+		if s, ok := states[n]; ok && l.counts(n) {
 			if best < 0 {
 				best = n
 				continue
@@ -616,8 +624,8 @@ func (l *Log) Begin(ctx context.Context, term int64, h History, from LSN) error 
 	if b.Term != term || !waits {
 		return fmt.Errorf("term %d is not open: %w", term, ErrStale)
 	}
-	done, errs := l.each(ctx, l.write, l.everyone(), func(n int) error { return l.copies[n].Begin(b, terms, h, from) })
-	if len(done) < l.write {
+	done, errs := l.each(ctx, l.writable, l.everyone(), func(n int) error { return l.copies[n].Begin(b, terms, h, from) })
+	if !l.writable(done) {
 		return l.noQuorum("begin term", term, done, errs)
 	}
 	l.mu.Lock()
@@ -643,6 +651,9 @@ func (l *Log) Resume(ctx context.Context, term int64) (LSN, error) {
 	if top.Owner.Term != term || !top.Begun {
 		return 0, fmt.Errorf("term %d of %s has not begun", term, l.cluster)
 	}
+	if top.Members, err = l.checkMembers(states); err != nil {
+		return 0, err
+	}
 	l.enter(b)
 	if err := l.copies[best].Join(b, top); err != nil {
 		return 0, err
@@ -654,7 +665,8 @@ func (l *Log) Resume(ctx context.Context, term int64) (LSN, error) {
 			others = append(others, n)
 		}
 	}
-	_, errs := l.each(ctx, l.write-1, others, func(n int) error { return l.catchUp(n, best, b, top) })
+	with := func(done []int) bool { return l.writable(append([]int{best}, done...)) }
+	_, errs := l.each(ctx, with, others, func(n int) error { return l.catchUp(n, best, b, top) })
 	for n, err := range errs {
 		l.log.Warn("wal: copy left behind", "copy", n, "error", err)
 	}
@@ -691,23 +703,15 @@ func (l *Log) Append(ctx context.Context, term int64, at LSN, data []byte) (LSN,
 	return l.advance(b), nil
 }
 
-// advance moves the gate to what a write quorum has.
+// advance moves the gate to what a write quorum has of all sets that count.
 func (l *Log) advance(b Ballot) LSN {
-	ends := make([]LSN, 0, len(l.copies))
-	var h History
-	for _, c := range l.copies {
-		if s, err := c.State(); err == nil && s.open(b) {
-			ends = append(ends, s.End)
-			h = s.History
-		}
-	}
+	ends, h := l.ends(b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(ends) < l.write || l.ballot != b || !l.begun {
+	if l.ballot != b || !l.begun {
 		return l.gate.LSN
 	}
-	slices.Sort(ends)
-	if lsn := ends[len(ends)-l.write]; lsn > l.gate.LSN {
+	if lsn := durable(ends, l.sets); lsn > l.gate.LSN {
 		l.gate = Gate{h, lsn}
 		for _, c := range l.copies {
 			c.noteCommitted(lsn)
@@ -715,6 +719,33 @@ func (l *Log) advance(b Ballot) LSN {
 		l.announce()
 	}
 	return l.gate.LSN
+}
+
+// ends is where the copies end that are the ballot's, 0 of the others, and the
+// history that they have.
+func (l *Log) ends(b Ballot) (ends []LSN, h History) {
+	ends = make([]LSN, len(l.copies))
+	for n, c := range l.copies {
+		if s, err := c.State(); err == nil && s.open(b) {
+			ends[n], h = s.End, s.History
+		}
+	}
+	return ends, h
+}
+
+// durable is up to where a write quorum of each set has everything.
+func durable(ends []LSN, sets [][]int) LSN {
+	lsn := ^LSN(0)
+	for _, set := range sets {
+		of := make([]LSN, len(set))
+		for i, n := range set {
+			of[i] = ends[n]
+		}
+		slices.Sort(of)
+		write, _ := quorum(len(set))
+		lsn = min(lsn, of[len(of)-write])
+	}
+	return lsn
 }
 
 // Read fills p with committed bytes, from any copy that has them: one that the

@@ -47,6 +47,11 @@ func obey(c obedient, q *copyRequest, data []byte) (answer []byte, lsn LSN, err 
 		err = c.Begin(q.Ballot, q.Terms, q.History, q.At)
 	case opJoin:
 		err = c.Join(q.Ballot, newer)
+	case opMembers:
+		if q.Members == nil {
+			return nil, 0, errors.New("members without members")
+		}
+		err = c.SetMembers(q.Ballot, q.Members)
 	case opFormat, opRebuild:
 		err = c.anew(shape, q.Op == opRebuild, newer)
 	case opRebuilt:

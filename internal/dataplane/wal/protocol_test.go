@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -34,10 +35,14 @@ type world struct {
 	committed []byte
 	depth     int
 	story     []string
-	apart     bool  // a host's copies are its own: others reach them by messages
-	quiet     bool  // all messages arrive
-	rough     bool  // more is lost, and less is heard of it
-	place     []int // the host of each copy
+	apart     bool    // a host's copies are its own: others reach them by messages
+	quiet     bool    // all messages arrive
+	rough     bool    // more is lost, and less is heard of it
+	place     []int   // the host of each copy
+	moving    bool    // the copies go elsewhere all the time
+	given     []Place // the copies that count, as the state store knows
+	moves     int     // that were completed
+	moved     bool    // or begun to be: the log is not made any more
 	shapes    uint64
 	processes [3]uint64 // how many processes each host's copies have had
 	clock     int64
@@ -51,6 +56,7 @@ type simCopy struct {
 	state State
 	data  []byte
 	blank bool
+	lost  bool // and not yet rebuilt
 	shape uint64
 	stamp uint64
 }
@@ -139,6 +145,9 @@ func (c *simCopy) Begin(b Ballot, terms []TermBegin, h History, begin LSN) error
 }
 func (c *simCopy) Join(b Ballot, newer State) error {
 	return c.change(func(s *State) error { return s.join(b, newer) })
+}
+func (c *simCopy) SetMembers(b Ballot, m *Members) error {
+	return c.change(func(s *State) error { return s.setMembers(b, m) })
 }
 func (c *simCopy) Fill(b Ballot, terms []TermBegin, at LSN, data []byte) error {
 	if c.blank {
@@ -253,6 +262,9 @@ func (c simLocal) Begin(b Ballot, terms []TermBegin, h History, begin LSN) error
 func (c simLocal) Join(b Ballot, newer State) error {
 	return c.w.deliver(func() error { return c.simCopy.Join(b, newer) })
 }
+func (c simLocal) SetMembers(b Ballot, m *Members) error {
+	return c.w.deliver(func() error { return c.simCopy.SetMembers(b, m) })
+}
 func (c simLocal) Fill(b Ballot, terms []TermBegin, at LSN, data []byte) error {
 	data = append([]byte(nil), data...)
 	return c.w.deliver(func() error { return c.simCopy.Fill(b, terms, at, data) })
@@ -334,6 +346,7 @@ type simHost struct {
 	*Log
 	w        *world
 	id       int
+	target   []Place // where it moves the copies
 	links    []*simLink
 	others   []*hostGroup
 	leads    int64
@@ -346,13 +359,17 @@ type simHost struct {
 func newWorld(t *testing.T, seed uint64, copies int, apart bool) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, apart: apart, tries: map[int64]bool{}, hosts: make([]*simHost, 3)}
 	w.rough = apart && w.IntN(2) == 0
+	w.moving = w.IntN(2) == 0
 	anywhere := w.IntN(3) == 0
-	for n := range copies {
+	for n := range 2 * copies {
 		at := n % len(w.hosts)
 		if anywhere {
 			at = w.IntN(len(w.hosts))
 		}
 		w.place = append(w.place, at)
+		if n < copies {
+			w.given = append(w.given, w.placeOf(n))
+		}
 		w.copies = append(w.copies, &simCopy{w: w, n: n, blank: true, shape: w.newShape()})
 	}
 	for id := range w.hosts {
@@ -361,17 +378,34 @@ func newWorld(t *testing.T, seed uint64, copies int, apart bool) *world {
 	return w
 }
 
+func (w *world) placeOf(n int) Place {
+	return Place{Host: fmt.Sprint(w.place[n]), Zone: "z", Number: n}
+}
+
 func (w *world) newHost(id int) *simHost {
 	h := &simHost{w: w, id: id}
 	for to := range w.hosts {
 		h.links = append(h.links, &simLink{w: w, to: to})
 	}
+	h.assemble(nil, nil)
+	return h
+}
+
+// assemble does what Host.assemble does.
+func (h *simHost) assemble(m *Members, more []Place) {
+	w, id := h.w, h.id
+	counting := [][]Place{w.given}
+	if m != nil {
+		counting = [][]Place{m.Now, m.Next}
+	}
+	places := join(join(nil, slices.Concat(counting...)), more)
+	h.others = nil
 	var groups []group
 	var here simGroup
 	others := map[int]*hostGroup{}
-	replicas := make([]replica, len(w.copies))
-	for n, c := range w.copies {
-		at := w.place[n]
+	replicas := make([]replica, len(places))
+	for n, p := range places {
+		c, at := w.copies[p.Number], w.place[p.Number]
 		if !w.apart || at == id {
 			replicas[n], here = simLocal{c}, append(here, c)
 			continue
@@ -380,13 +414,14 @@ func (w *world) newHost(id int) *simHost {
 			others[at] = &hostGroup{via: h.links[at], ctx: context.Background()}
 			groups, h.others = append(groups, others[at]), append(h.others, others[at])
 		}
-		r := newRemote(context.Background(), h.links[at], "sim", fmt.Sprint(at), "z", n)
+		r := newRemote(context.Background(), h.links[at], "sim", p)
 		replicas[n], others[at].copies = r, append(others[at].copies, r)
 	}
 	if len(here) > 0 {
 		groups = append(groups, here)
 	}
 	h.Log = newLog("sim", replicas, groups)
+	h.configure(m, places, counting...)
 	h.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	h.recordEnd = simRecordEnd
 	h.chunk = LSN(4 + w.IntN(40))
@@ -400,7 +435,6 @@ func (w *world) newHost(id int) *simHost {
 		}
 		return answers
 	}
-	return h
 }
 
 // nextTry is what clocks give that are sometimes set back: it is never the same.
@@ -434,9 +468,9 @@ func (w *world) fail(format string, args ...any) {
 // act lets something happen.
 func (w *world) act() {
 	h := w.hosts[w.IntN(len(w.hosts))]
-	kinds := 24
+	kinds := 25
 	if w.rough {
-		kinds = 30
+		kinds = 31
 	}
 	switch w.IntN(kinds) {
 	case 0, 1, 2:
@@ -446,7 +480,7 @@ func (w *world) act() {
 	case 4:
 		w.tell("host %d begins again", h.id)
 		fresh := w.newHost(h.id)
-		fresh.tried, fresh.leads, fresh.local, fresh.shipped, fresh.timeline = h.tried, h.leads, h.local, h.shipped, h.timeline
+		fresh.target, fresh.tried, fresh.leads, fresh.local, fresh.shipped, fresh.timeline = h.target, h.tried, h.leads, h.local, h.shipped, h.timeline
 		*h = *fresh
 		h.resume()
 	case 5, 6:
@@ -464,11 +498,17 @@ func (w *world) act() {
 		w.restart(w.IntN(len(w.hosts)))
 	case 10, 11, 12:
 		h.lookAround()
-	case 24, 25:
+	case 13, 14, 15, 16:
+		if w.moving {
+			h.move()
+		} else {
+			h.writeSome()
+		}
+	case 25, 26:
 		w.loseCopy()
-	case 26, 27:
+	case 27, 28:
 		h.links[w.IntN(len(h.links))].down = true
-	case 28:
+	case 29:
 		w.tell("host %d repairs", h.id)
 		h.repair()
 	default:
@@ -494,14 +534,18 @@ func (w *world) restart(host int) {
 func (w *world) loseCopy() {
 	away := 0
 	for _, c := range w.copies {
-		if c.blank || c.state.Rebuilding {
+		if _, err := c.State(); err == nil {
+			c.lost = false
+		}
+		if c.lost {
 			away++
 		}
 	}
-	if away == 0 && len(w.copies) > 1 {
-		c := w.copies[w.IntN(len(w.copies))]
+	c := w.copies[w.IntN(len(w.copies))]
+	if away == 0 && len(w.given) > 1 && !c.blank {
 		w.tell("copy %d loses everything", c.n)
 		c.forget()
+		c.lost = true
 	}
 }
 
@@ -519,8 +563,9 @@ func (h *simHost) lookAround() {
 
 // runLanes has some lanes append something of what they hold.
 func (h *simHost) runLanes() {
-	for _, i := range h.w.Perm(len(h.lanes)) {
-		n := h.lanes[i]
+	lanes := h.lanes // a new process has others
+	for _, i := range h.w.Perm(len(lanes)) {
+		n := lanes[i]
 		if h.w.IntN(3) > 0 && len(n.queue) > 0 {
 			c, _ := n.next()
 			n.append(c)
@@ -537,15 +582,22 @@ func (h *simHost) takeOver() {
 	if h.tried == 0 || w.IntN(3) == 0 {
 		w.term++
 		h.tried = w.term
+		if _, leads := h.Log.leads(); !leads && w.IntN(2) == 0 {
+			h.assemble(nil, nil) // as the state store says
+		}
 	}
 	term := h.tried
 	ctx := context.Background()
 	w.check()
 	before := LSN(len(w.committed)) // what higher terms do meanwhile is not this one's
 	log := h.Log
-	o, err := log.Open(ctx, term, term == 1)
+	o, err := log.Open(ctx, term, term == 1 && !w.moved)
 	if h.Log != log {
 		return // the process has ended, and this with it
+	}
+	if h.renew(err) {
+		h.takeOver()
+		return
 	}
 	w.tell("host %d opens term %d: %+v, %v", h.id, term, o, err)
 	if o.Begun {
@@ -592,6 +644,10 @@ func (h *simHost) resume() {
 	if h.Log != log {
 		return
 	}
+	if h.renew(err) {
+		h.resume()
+		return
+	}
 	h.w.tell("host %d resumes term %d at %d: %v", h.id, h.leads, end, err)
 	if err != nil || end > LSN(len(h.local)) {
 		if err == nil {
@@ -601,6 +657,94 @@ func (h *simHost) resume() {
 		return
 	}
 	h.shipped = end
+}
+
+// renew does what Host.with does.
+func (h *simHost) renew(err error) bool {
+	var other *membersError
+	var none *QuorumError
+	switch m := h.configuration(); {
+	case errors.As(err, &other):
+		h.w.tell("host %d finds %+v", h.id, other.found)
+		h.assemble(other.found, nil)
+		return true
+	case errors.As(err, &none) && m != nil && !slices.Equal(join(m.Now, m.Next), h.w.given) && h.w.IntN(2) == 0:
+		h.assemble(nil, nil)
+		return true
+	}
+	return false
+}
+
+// move does the next step of what Host.move does.
+func (h *simHost) move() {
+	w := h.w
+	if h.leads == 0 || !h.serves(h.ballot) || !h.opening.TryLock() {
+		return
+	}
+	h.opening.Unlock()
+	m := h.configuration()
+	if m == nil {
+		m = &Members{Now: w.given}
+	}
+	if len(m.Next) > 0 { // whoever began it
+		h.target = m.Next
+		if w.IntN(8) == 0 {
+			h.target = m.Now
+		}
+		log := h.Log
+		err := log.settle(context.Background(), h.ballot, h.target)
+		w.tell("host %d ends the change to %v: %v", h.id, h.target, err)
+		if err != nil || h.Log != log {
+			return
+		}
+		w.moves++
+		w.given, h.target = h.target, nil
+		h.assemble(h.configuration(), nil)
+		h.resume()
+		return
+	}
+	if h.target == nil || slices.Equal(h.target, m.Now) {
+		h.target, w.moved = w.target(m.Now), true
+		w.tell("host %d moves the copies from %v to %v", h.id, m.Now, h.target)
+	}
+	if !slices.Equal(h.places, join(m.Now, h.target)) {
+		h.assemble(h.configuration(), h.target)
+		h.resume()
+		return
+	}
+	for n, p := range h.places {
+		if s, err := h.copies[n].State(); slices.Contains(h.target, p) && (err != nil || !s.open(h.ballot)) {
+			h.repair()
+			return
+		}
+	}
+	err := h.propose(context.Background(), h.ballot, m.Now, h.target)
+	w.tell("host %d has %v count too: %v", h.id, h.target, err)
+}
+
+// target is another list of copies.
+func (w *world) target(now []Place) []Place {
+	list := slices.Clone(now)
+	if w.IntN(3) == 0 {
+		list = nil
+		for _, n := range w.Perm(len(w.copies))[:1+w.IntN(len(w.copies)/2)] {
+			list = append(list, w.placeOf(n))
+		}
+		return list
+	}
+	for range 1 + w.IntN(2) {
+		if n := w.placeOf(w.IntN(len(w.copies))); !slices.Contains(list, n) {
+			switch i := w.IntN(len(list) + 1); {
+			case i == len(list) || w.IntN(4) == 0:
+				list = append(list, n)
+			default:
+				list[i] = n
+			}
+		} else if len(list) > 2 && w.IntN(2) == 0 {
+			list = list[:len(list)-1]
+		}
+	}
+	return list
 }
 
 func (h *simHost) writeSome() {
@@ -664,27 +808,28 @@ func (w *world) shown(h *simHost, end LSN) []byte {
 // schedules of terms, appends, losses of messages and of copies, restarts, and
 // messages that come late or twice.
 func TestNothingCommittedIsEverLostOrChanged(t *testing.T) {
-	began, total := time.Now(), 0
+	began, total, moves := time.Now(), 0, 0
 	for seed := range uint64(*schedules) {
 		copies, apart := []int{6, 3, 6, 1, 6, 5}[seed%6], seed%3 > 0
 		w := newWorld(t, seed, copies, apart)
 		w.tell("seed %d, %d copies, apart %v", seed, copies, apart)
 		w.hosts[0].takeOver()
-		for range 60 + w.IntN(200) {
+		for range 60 + w.IntN(300) {
 			w.act()
 		}
-		total += len(w.committed)
+		total, moves = total+len(w.committed), moves+w.moves
 	}
-	if total == 0 {
-		t.Error("nothing was ever committed")
+	if total == 0 || moves == 0 && *schedules > 100 {
+		t.Error("nothing was ever committed, or moved")
 	}
-	t.Logf("%d schedules, %d bytes committed, %v", *schedules, total, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d schedules, %d bytes committed, %d changes of the copies, %v", *schedules, total, moves, time.Since(began).Round(time.Millisecond))
 }
 
 // quietWorld has three copies, one on each host, and messages that arrive.
 func quietWorld(t *testing.T) *world {
 	w := newWorld(t, 1, 3, true)
-	w.quiet, w.place = true, []int{0, 1, 2}
+	w.quiet, w.place = true, []int{0, 1, 2, 0}
+	w.given = []Place{w.placeOf(0), w.placeOf(1), w.placeOf(2)}
 	for id := range w.hosts {
 		w.hosts[id] = w.newHost(id)
 	}
@@ -740,7 +885,7 @@ func TestFormerLeaderDoesNotRebuildACopyThatAnotherHadAPartIn(t *testing.T) {
 	leader.poll(leader.others[1])
 	leader.repair()
 	leader.repair()
-	for n, c := range w.copies {
+	for n, c := range w.copies[:3] {
 		if s, err := c.State(); err != nil || !s.open(leader.ballot) || s.End != leader.shipped {
 			t.Errorf("copy %d: %+v, %v", n, s, err)
 		}
@@ -775,7 +920,7 @@ func TestAnswersOfBeforeALossAreForgotten(t *testing.T) {
 		{"of a process that has begun", []answer{{1, told(99, 1, at(9), nil)}, {2, told(1, 7, State{}, errBlank)}}, 0, errBlank},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRemote(t.Context(), &simLink{}, "c", "h", "z", 0)
+			r := newRemote(t.Context(), &simLink{}, "c", Place{"h", "z", 0})
 			for _, a := range c.answers {
 				_, _ = r.note(a.epoch, a.told, r.known())
 			}

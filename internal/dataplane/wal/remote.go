@@ -18,6 +18,7 @@ const (
 	opAdopt    = "adopt"
 	opBegin    = "begin"
 	opJoin     = "join"
+	opMembers  = "members"
 	opFormat   = "format"
 	opRebuild  = "rebuild"
 	opRebuilt  = "rebuilt"
@@ -81,8 +82,8 @@ type remote struct {
 	committed LSN
 }
 
-func newRemote(ctx context.Context, via transport, cluster, host, zone string, number int) *remote {
-	return &remote{via: via, ctx: ctx, cluster: cluster, host: host, name: copyName{Zone: zone, Number: number}, problem: errUnheard}
+func newRemote(ctx context.Context, via transport, cluster string, at Place) *remote {
+	return &remote{via: via, ctx: ctx, cluster: cluster, host: at.Host, name: copyName{Zone: at.Zone, Number: at.Number}, problem: errUnheard}
 }
 
 // State returns what the copy has said last.
@@ -188,6 +189,10 @@ func (r *remote) Begin(b Ballot, terms []TermBegin, h History, begin LSN) error 
 
 func (r *remote) Join(b Ballot, newer State) error {
 	return r.step(copyRequest{Op: opJoin, Ballot: b, State: &newer})
+}
+
+func (r *remote) SetMembers(b Ballot, m *Members) error {
+	return r.step(copyRequest{Op: opMembers, Ballot: b, Members: m})
 }
 
 // Rebuild makes the copy anew, if it is as it was known to be: a late order must

@@ -64,12 +64,14 @@ func (l *Log) repair() {
 	if b.Term == 0 || best < 0 || states[best].Owner != b || states[best].Begun != begun {
 		return // a term is being opened
 	}
+	top := states[best]
+	top.Members = l.configuration()
 	l.mend(func(n int) error {
 		switch _, ok := states[n]; {
 		case n == best:
 			return nil
 		case ok:
-			return l.catchUp(n, best, b, states[best])
+			return l.catchUp(n, best, b, top)
 		case away[n]:
 			return l.rebuild(n, best, b)
 		}
@@ -155,6 +157,11 @@ func (l *Log) catchUp(n, from int, b Ballot, top State) error {
 	case !top.Begun:
 		return l.bring(n, from, b, top)
 	case s.open(b):
+		if s.Members.generation() < top.Members.generation() {
+			if err := c.SetMembers(b, top.Members); err != nil {
+				return err
+			}
+		}
 	case s.Owner == b:
 		last := len(top.Terms) - 1
 		if err := c.Begin(b, top.Terms[:last], top.History, top.Terms[last].Begin); err != nil {
@@ -206,7 +213,7 @@ const maxFollows = 50
 // what they are now, after the loss was seen.
 func (l *Log) rebuild(n, from int, b Ballot) error {
 	others := slices.DeleteFunc(l.everyone(), func(i int) bool { return i == n })
-	ours, errs := l.each(context.Background(), len(others), others, func(i int) error {
+	ours, errs := l.each(context.Background(), everybody, others, func(i int) error {
 		s, err := l.copies[i].refresh()
 		if err == nil && s.Promised.compare(b) > 0 {
 			err = ErrStale
@@ -218,14 +225,15 @@ func (l *Log) rebuild(n, from int, b Ballot) error {
 			return err
 		}
 	}
-	if len(ours) < l.write || len(l.copies) == 1 {
-		return fmt.Errorf("%d other copies are there, %d are needed", len(ours), l.write)
+	if !l.writable(ours) {
+		return fmt.Errorf("only %d other copies are there, which is no write quorum", len(ours))
 	}
 	c := l.copies[n]
 	top, err := l.copies[from].State()
 	if err != nil {
 		return err
 	}
+	top.Members = l.configuration()
 	if had, err := c.State(); !errors.Is(err, errRebuilding) || !slices.Equal(had.Terms, top.Terms) || had.Promised != b {
 		l.log.Info("wal: rebuild a copy", "copy", n, "bytes", uint64(top.End-top.Start))
 		c.forget()

@@ -31,6 +31,11 @@ type trimRequest struct {
 	Before  LSN     `json:"before"`
 }
 
+type moveRequest struct {
+	Cluster Cluster `json:"cluster"`
+	To      Cluster `json:"to"` // its zones and hosts
+}
+
 type injectRequest struct {
 	Cluster    Cluster       `json:"cluster"`
 	Copy       int           `json:"copy"`
@@ -106,19 +111,15 @@ func Serve(ctx context.Context, c HostConfig) error {
 func (h *Host) handler() http.Handler {
 	mux := http.NewServeMux()
 	handle(mux, "POST /open", func(ctx context.Context, q openRequest) (a answer, err error) {
-		s, err := h.serve(q.Cluster)
-		if err != nil {
-			return a, err
-		}
-		o, err := s.openTerm(ctx, q.Term, q.Create)
+		var o Opened
+		err = h.with(q.Cluster, func(s *served) (err error) {
+			o, err = s.openTerm(ctx, q.Term, q.Create)
+			return err
+		})
 		return answer{Opened: &o}, err
 	})
 	handle(mux, "POST /attach", func(ctx context.Context, q attachRequest) (a answer, err error) {
-		s, err := h.serve(q.Cluster)
-		if err != nil {
-			return a, err
-		}
-		return a, s.attach(ctx, q.Term, q.Source)
+		return a, h.with(q.Cluster, func(s *served) error { return s.attach(ctx, q.Term, q.Source) })
 	})
 	handle(mux, "POST /status", func(_ context.Context, q Cluster) (a answer, err error) {
 		s, err := h.serve(q)
@@ -145,6 +146,9 @@ func (h *Host) handler() http.Handler {
 		case <-ctx.Done():
 			return a, ctx.Err()
 		}
+	})
+	handle(mux, "POST /move", func(ctx context.Context, q moveRequest) (answer, error) {
+		return answer{}, h.move(ctx, q.Cluster, q.To)
 	})
 	handle(mux, "POST /trim", func(_ context.Context, q trimRequest) (a answer, err error) {
 		s, err := h.serve(q.Cluster)
@@ -204,7 +208,7 @@ func (s *served) status() *Status {
 		state, err := c.State()
 		host, disk := c.place()
 		hosts[host], disks[[2]string{host, disk}] = true, true
-		one := CopyStatus{Zone: s.cluster.Zones[n], Host: s.cluster.host(n), End: state.End}
+		one := CopyStatus{Zone: s.places[n].Zone, Host: s.places[n].Host, End: state.End}
 		switch {
 		case err != nil:
 			one.Problem = err.Error()

@@ -38,13 +38,14 @@ const (
 
 // shipper appends what the writer's server sends, and tells it what is durable.
 type shipper struct {
-	log  *Log
-	term int64
-	conn net.Conn
-	in   *pgproto3.Frontend
-	at   LSN    // next byte that the server sends
-	rest []byte // of what it sent: the bytes before at that are not appended yet
-	slog *slog.Logger
+	log    *Log
+	term   int64
+	source Source
+	conn   net.Conn
+	in     *pgproto3.Frontend
+	at     LSN    // next byte that the server sends
+	rest   []byte // of what it sent: the bytes before at that are not appended yet
+	slog   *slog.Logger
 
 	writing sync.Mutex
 	told    LSN
@@ -63,7 +64,7 @@ func (l *Log) ship(ctx context.Context, term int64, src Source) (*shipper, error
 	if err != nil {
 		return nil, err
 	}
-	s := &shipper{log: l, term: term, slog: l.log.With("term", term), done: make(chan struct{})}
+	s := &shipper{log: l, term: term, source: src, slog: l.log.With("term", term), done: make(chan struct{})}
 	if err := s.start(ctx, conn); err != nil {
 		_ = conn.Close(context.WithoutCancel(ctx))
 		if s.conn != nil {

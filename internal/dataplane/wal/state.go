@@ -23,6 +23,8 @@ type State struct {
 	// Rebuilding says that the copy lost what it had and knew, and has not yet
 	// everything that it may have acknowledged: it must not vote.
 	Rebuilding bool `json:"rebuilding,omitempty"`
+	// Members are the copies that count, as the owner knew; nil: as the Cluster says.
+	Members *Members `json:"members,omitempty"`
 	// History of the copy's WAL; empty in a log that nothing was written to.
 	History History `json:"history,omitempty"`
 	Start   LSN     `json:"start"` // the first byte that is here
@@ -160,7 +162,7 @@ func (s *State) adopt(b Ballot, newer State, end LSN) error {
 	case s.End != end || !slices.Equal(s.Terms, newer.Terms):
 		return errGap
 	}
-	s.History, s.Owner, s.Begun = newer.History, b, false
+	s.History, s.Owner, s.Begun, s.Members = newer.History, b, false, newer.Members
 	return nil
 }
 
@@ -201,7 +203,7 @@ func (s *State) join(b Ballot, newer State) error {
 	case s.End < newer.End || !slices.Equal(s.Terms, newer.Terms):
 		return errGap
 	}
-	s.History, s.Owner, s.Begun = newer.History, b, true
+	s.History, s.Owner, s.Begun, s.Members = newer.History, b, true, newer.Members
 	return nil
 }
 

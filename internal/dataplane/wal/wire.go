@@ -30,6 +30,7 @@ type copyRequest struct {
 	Terms     []TermBegin    `json:"terms,omitempty"`
 	History   History        `json:"history,omitempty"`
 	State     *State         `json:"state,omitempty"`
+	Members   *Members       `json:"members,omitempty"`
 	Committed LSN            `json:"committed,omitempty"` // what the ballot's log knows
 	Reason    string         `json:"reason,omitempty"`
 	Away      *injectRequest `json:"away,omitempty"`
