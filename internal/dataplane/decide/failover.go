@@ -163,7 +163,7 @@ func (d *decision) nextTerm() int64 {
 }
 
 // layOutLog chooses where the log's copies are, as evenly as there are zones, and
-// hosts in them.
+// hosts in them that are there: a log is made only where all its copies are.
 func (d *decision) layOutLog() {
 	zones := d.zones()
 	if len(d.Cluster.Status.LogZones) > 0 || len(zones) == 0 {
@@ -184,10 +184,10 @@ func (d *decision) layOutLog() {
 	d.do(places)
 }
 
-// hostsOf are those that stand for a zone.
+// hostsOf are those that stand for a zone and are there.
 func (d *decision) hostsOf(zone string) []string {
 	var hosts []string
-	for _, s := range d.sites() {
+	for _, s := range d.present() {
 		if s.zone == zone {
 			hosts = append(hosts, s.host)
 		}
@@ -197,10 +197,11 @@ func (d *decision) hostsOf(zone string) []string {
 
 const defaultLogCopies = 6
 
-// zones are those of the cluster's region that a host stands for, in order.
+// zones are those of the cluster's region that a host which is there stands for,
+// in order.
 func (d *decision) zones() []string {
 	var zones []string
-	for _, s := range d.sites() {
+	for _, s := range d.present() {
 		if !slices.Contains(zones, s.zone) {
 			zones = append(zones, s.zone)
 		}

@@ -26,7 +26,7 @@ func (d *decision) place() {
 }
 
 func (d *decision) siteFor(in *aurora.DBInstance) (site, bool) {
-	sites := slices.DeleteFunc(d.sites(), func(s site) bool { _, lost := d.Lost[s.host]; return lost })
+	sites := d.present()
 	if zone := in.Spec.AvailabilityZone; zone != "" {
 		sites = slices.DeleteFunc(sites, func(s site) bool { return s.zone != zone })
 	} else if own := slices.DeleteFunc(slices.Clone(sites), func(s site) bool {
@@ -71,6 +71,11 @@ func (d *decision) sites() []site {
 		}
 	}
 	return all
+}
+
+// present are the sites of hosts that are there.
+func (d *decision) present() []site {
+	return slices.DeleteFunc(d.sites(), func(s site) bool { _, lost := d.Lost[s.host]; return lost })
 }
 
 // count counts instances that stay.
