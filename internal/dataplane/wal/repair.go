@@ -67,9 +67,11 @@ func (l *Log) repair() {
 	top := states[best]
 	top.Members = l.configuration()
 	l.mend(func(n int) error {
-		switch _, ok := states[n]; {
+		switch s, ok := states[n]; {
 		case n == best:
 			return nil
+		case ok && s.End < top.Start:
+			return l.rebuild(n, best, b) // what it lacks has been trimmed meanwhile
 		case ok:
 			return l.catchUp(n, best, b, top)
 		case away[n]:
@@ -234,7 +236,7 @@ func (l *Log) rebuild(n, from int, b Ballot) error {
 		return err
 	}
 	top.Members = l.configuration()
-	if had, err := c.State(); !errors.Is(err, errRebuilding) || !slices.Equal(had.Terms, top.Terms) || had.Promised != b {
+	if had, err := c.State(); !errors.Is(err, errRebuilding) || !slices.Equal(had.Terms, top.Terms) || had.Promised != b || had.End < top.Start {
 		l.log.Info("wal: rebuild a copy", "copy", n, "bytes", uint64(top.End-top.Start))
 		c.forget()
 		fresh := top
