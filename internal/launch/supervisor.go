@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -68,13 +69,26 @@ func (s *Supervisor) stop(keeping []context.CancelFunc) error {
 	}
 	for i := len(s.Processes) - 1; i >= 0; i-- {
 		if i == s.KeepUntil-1 && s.BeforeStop != nil {
-			note(s.BeforeStop(ctx))
+			note(bounded(ctx, s.BeforeStop))
 		}
 		keeping[i]()
 		note(Stop(ctx, s.Processes[i]))
 		s.Logger.Info("stopped", "process", s.Processes[i].Name)
 	}
 	return first
+}
+
+// bounded gives up on f when ctx ends: a database on a disk that hangs cannot even
+// be killed, and the rest must stop all the same.
+func bounded(ctx context.Context, f func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("stop the databases: %w: they may still run", context.Cause(ctx))
+	}
 }
 
 // keep starts the process whenever it does not run, until ctx ends.

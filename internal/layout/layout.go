@@ -164,6 +164,21 @@ func (l Layout) Cluster(zone, clusterID string) string {
 	return filepath.Join(l.Zones(), zone, clusterID)
 }
 
+// CreateCluster makes the directory of a cluster in a zone. Its servers, which have
+// user ids of their own, pass through it.
+func (l Layout) CreateCluster(zone, clusterID string) error {
+	dir := l.Cluster(zone, clusterID)
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.MkdirAll(d, 0o711); err != nil {
+			return err
+		}
+		if err := os.Chmod(d, 0o711); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // LogCopy is the directory of one copy of a cluster's WAL.
 func (l Layout) LogCopy(zone, clusterID string, n int) string {
 	return filepath.Join(l.Cluster(zone, clusterID), fmt.Sprintf("wal-%d", n))

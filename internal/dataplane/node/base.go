@@ -59,19 +59,6 @@ func (w *worker) keepImage(ctx context.Context, s postgres.Server, o order) erro
 	return nil
 }
 
-func (n *node) makeZone(zone, cluster string) error {
-	dir := n.config.Layout.Cluster(zone, cluster)
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		if err := os.MkdirAll(d, 0o711); err != nil {
-			return err
-		}
-		if err := os.Chmod(d, 0o711); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (n *node) reportBase(ctx context.Context, cluster string, base aurora.BaseCopy) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -13,13 +13,13 @@ import (
 // host it is made beside the instance first.
 func (n *node) storeBase(ctx context.Context, o order, base aurora.BaseCopy, write func(path string) error) error {
 	if base.Host == n.config.HostID {
-		if err := n.makeZone(base.Zone, o.cluster); err != nil {
+		if err := n.config.Layout.CreateCluster(base.Zone, o.cluster); err != nil {
 			return err
 		}
 		return write(n.config.Layout.Base(base.Zone, o.cluster))
 	}
 	path := n.config.Layout.Base(o.zone, o.cluster) + ".out"
-	if err := n.makeZone(o.zone, o.cluster); err != nil {
+	if err := n.config.Layout.CreateCluster(o.zone, o.cluster); err != nil {
 		return err
 	}
 	defer os.Remove(path)

@@ -142,7 +142,7 @@ func checkNames(names ...string) error {
 
 // putBase keeps the request's body, when it has come to its end.
 func (h *Host) putBase(w http.ResponseWriter, r *http.Request, path string) (err error) {
-	if err := h.makeDir(r.PathValue("zone"), r.PathValue("cluster")); err != nil {
+	if err := h.config.Layout.CreateCluster(r.PathValue("zone"), r.PathValue("cluster")); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")

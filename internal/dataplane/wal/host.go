@@ -264,21 +264,6 @@ func (h *Host) copy(cluster, zone string, n int) (*Copy, error) {
 	return c, err
 }
 
-// makeDir makes the directory of a cluster in a zone. Its servers, which have
-// user ids of their own, pass through it.
-func (h *Host) makeDir(zone, cluster string) error {
-	dir := h.config.Layout.Cluster(zone, cluster)
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		if err := os.MkdirAll(d, 0o711); err != nil {
-			return err
-		}
-		if err := os.Chmod(d, 0o711); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // drop deletes what this host has of a cluster's log: copies, base copies, feed.
 func (h *Host) drop(id string) error {
 	if err := checkNames(id); err != nil {
