@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -109,6 +110,8 @@ func (s *server) writerSocket(name string) (*socket, error) {
 // peer is a PostgreSQL of its own, with receivers of its WAL.
 type peer struct {
 	dir       string
+	tcp       bool   // listen at 127.0.0.1 too
+	port      string // "" is 5432
 	receivers []*exec.Cmd
 }
 
@@ -144,7 +147,15 @@ func (p *peer) start(receivers string) error {
 		return err
 	}
 	names := map[string][]string{"one": {"r1"}, "six": {"r1", "r2", "r3", "r4", "r5", "r6"}}[receivers]
-	settings := "listen_addresses=''\nshared_buffers=64MB\nmax_wal_size=1GB\nunix_socket_directories='" + p.dir + "'\n"
+	listen := ""
+	if p.tcp {
+		addr, err := freeAddr()
+		if err != nil {
+			return err
+		}
+		listen, p.port, _ = strings.Cut(addr, ":")
+	}
+	settings := "listen_addresses='" + listen + "'\nport=" + cmp.Or(p.port, "5432") + "\nshared_buffers=64MB\nmax_wal_size=1GB\nunix_socket_directories='" + p.dir + "'\n"
 	switch receivers {
 	case "one":
 		settings += "synchronous_standby_names='r1'\n"
@@ -185,7 +196,7 @@ func (p *peer) start(receivers string) error {
 // await waits until the server waits for all its receivers.
 func (p *peer) await(receivers int) error {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		out, err := p.command("psql", "-h", p.dir, "-U", "bench", "-Atc",
+		out, err := p.command("psql", "-h", p.dir, "-p", cmp.Or(p.port, "5432"), "-U", "bench", "-Atc",
 			"SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')", "postgres").Output()
 		if err == nil && strings.TrimSpace(string(out)) == strconv.Itoa(receivers) {
 			return nil

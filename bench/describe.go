@@ -30,20 +30,16 @@ const (
 // benchDescribe measures DescribeDBClusters at 100 clusters, and moto's beside
 // it where moto is installed.
 func benchDescribe(s *server) error {
-	out, err := s.daybreak("env", "--output", "json")
+	env, err := s.awsEnv()
 	if err != nil {
 		return err
 	}
-	var env map[string]string
-	if err := json.Unmarshal([]byte(out), &env); err != nil {
+	client, err := s.rds()
+	if err != nil {
 		return err
 	}
 	title(fmt.Sprintf("DescribeDBClusters at %d clusters, one client, then %d", describeClusters, describeWorkers))
 	heading("server", "p50", "p99", "requests/s")
-	client := rds.New(rds.Options{
-		Region: env["AWS_REGION"], BaseEndpoint: aws.String(s.regionURL),
-		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
 	if err := describe("daybreak, aws-sdk-go-v2", client); err != nil {
 		return err
 	}
@@ -51,6 +47,26 @@ func benchDescribe(s *server) error {
 		return err
 	}
 	return describeMoto()
+}
+
+// awsEnv is what AWS clients need in their environment.
+func (s *server) awsEnv() (env map[string]string, err error) {
+	out, err := s.daybreak("env", "--output", "json")
+	if err != nil {
+		return nil, err
+	}
+	return env, json.Unmarshal([]byte(out), &env)
+}
+
+func (s *server) rds() (*rds.Client, error) {
+	env, err := s.awsEnv()
+	if err != nil {
+		return nil, err
+	}
+	return rds.New(rds.Options{
+		Region: env["AWS_REGION"], BaseEndpoint: aws.String(s.regionURL),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
+	}), nil
 }
 
 func describeMoto() error {

@@ -35,6 +35,7 @@ var benchmarks = []struct {
 	{"pgbench", benchPgbench},
 	{"commit", benchCommit},
 	{"failover", benchFailover},
+	{"lag", benchLag},
 	{"describe", benchDescribe},
 	{"idle", benchIdle},
 }

@@ -17,8 +17,9 @@ const (
 	pgbenchClients = "8"
 )
 
-// benchPgbench runs pgbench through the endpoint and, on the same server,
-// through the server's own unix socket.
+// benchPgbench runs pgbench through the endpoint and, on the same server, through
+// the server's own unix socket. Our servers do not listen on TCP: what that costs is
+// shown by a plain PostgreSQL, at its socket and at its TCP address.
 func benchPgbench(s *server) error {
 	d, err := s.up("pgb", "--param", "readReplicaCount=0")
 	if err != nil {
@@ -28,14 +29,21 @@ func benchPgbench(s *server) error {
 	if err != nil || len(sockets) != 1 {
 		return fmt.Errorf("found %d server sockets, want 1: %w", len(sockets), err)
 	}
-	w := d.Endpoints.Writer
-	paths := []struct{ name, host, port, ssl string }{
-		{"server, unix socket", filepath.Dir(sockets[0]), "5432", "disable"},
-		{"endpoint, plain", w.Host, strconv.Itoa(w.Port), "disable"},
-		{"endpoint, TLS", w.Host, strconv.Itoa(w.Port), "require"},
+	plain := &peer{dir: filepath.Join(s.dir, "plain"), tcp: true}
+	defer plain.stop()
+	if err := plain.start(""); err != nil {
+		return err
 	}
-	pgbench := func(host, port, ssl string, args ...string) (string, error) {
-		cmd := exec.Command("/usr/lib/postgresql/15/bin/pgbench", append(args, "-h", host, "-p", port, "-U", "postgres", "postgres")...)
+	w := d.Endpoints.Writer
+	paths := []struct{ name, host, port, user, ssl string }{
+		{"server, unix socket", filepath.Dir(sockets[0]), "5432", "postgres", "disable"},
+		{"endpoint, plain", w.Host, strconv.Itoa(w.Port), "postgres", "disable"},
+		{"endpoint, TLS", w.Host, strconv.Itoa(w.Port), "postgres", "require"},
+		{"plain PostgreSQL, unix socket", plain.dir, plain.port, "bench", "disable"},
+		{"plain PostgreSQL, TCP", "127.0.0.1", plain.port, "bench", "disable"},
+	}
+	pgbench := func(host, port, user, ssl string, args ...string) (string, error) {
+		cmd := exec.Command(pgBin+"pgbench", append(args, "-h", host, "-p", port, "-U", user, "postgres")...)
 		cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "PGSSLMODE="+ssl)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -43,8 +51,10 @@ func benchPgbench(s *server) error {
 		}
 		return string(out), nil
 	}
-	if _, err := pgbench(w.Host, strconv.Itoa(w.Port), "disable", "-i", "-q", "-s", "10"); err != nil {
-		return err
+	for _, p := range paths[2:4] {
+		if _, err := pgbench(p.host, p.port, p.user, p.ssl, "-i", "-q", "-s", "10"); err != nil {
+			return err
+		}
 	}
 	title(fmt.Sprintf("pgbench, %s clients (median of %d runs of %s s, interleaved)", pgbenchClients, pgbenchRounds, pgbenchSeconds))
 	heading("mode", "path", "tps", "of the socket's", "Daybreak's CPU per transaction")
@@ -54,7 +64,7 @@ func benchPgbench(s *server) error {
 			for _, p := range paths {
 				before := s.ownUsage().cpu
 				start := time.Now()
-				out, err := pgbench(p.host, p.port, p.ssl, mode, "-c", pgbenchClients, "-j", "2", "-T", pgbenchSeconds)
+				out, err := pgbench(p.host, p.port, p.user, p.ssl, mode, "-c", pgbenchClients, "-j", "2", "-T", pgbenchSeconds)
 				if err != nil {
 					return err
 				}
