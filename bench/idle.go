@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 )
 
@@ -20,18 +18,10 @@ const idleWindow = 10 * time.Second
 // benchIdle measures a server with 0, 10 and 20 idle clusters of one instance:
 // memory and CPU of everything it runs, and the time to create the next one.
 func benchIdle(s *server) error {
-	out, err := s.daybreak("env", "--output", "json")
+	client, err := s.rds()
 	if err != nil {
 		return err
 	}
-	var env map[string]string
-	if err := json.Unmarshal([]byte(out), &env); err != nil {
-		return err
-	}
-	client := rds.New(rds.Options{
-		Region: env["AWS_REGION"], BaseEndpoint: aws.String(s.regionURL),
-		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
 	title("Idle clusters: everything that the server runs")
 	heading("idle clusters", "memory (PSS)", "CPU of one core", "time to create the next")
 	made := 0

@@ -65,6 +65,7 @@ func processCommand(name, short string, run func(context.Context, layout.Layout)
 			if err := launch.Beat(cmd.Context(), l.Pulse(name)); err != nil {
 				return err
 			}
+			launch.KeepLog(cmd.Context(), l.Log(name))
 			return run(cmd.Context(), l)
 		},
 	}

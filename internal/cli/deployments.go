@@ -61,13 +61,15 @@ func (a *app) describeCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("ask the region for the DB instances: %w", err)
 			}
+			problems := unreachable(cmd.Context(), d)
 			if a.view.json {
 				return a.view.JSON(struct {
 					rest.Deployment
-					Instances []instance `json:"instances,omitempty"`
-				}{d, instances})
+					Instances        []instance        `json:"instances,omitempty"`
+					EndpointProblems map[string]string `json:"endpointProblems,omitempty"`
+				}{d, instances, problems})
 			}
-			return a.showDeployment(cmd.Context(), client, d, instances)
+			return a.showDeployment(cmd.Context(), client, d, instances, problems)
 		},
 	}
 	cmd.Flags().BoolVar(&showSecrets, "show-secrets", false, "show sensitive values")

@@ -93,7 +93,7 @@ func providerText(d rest.Deployment) string {
 	return text
 }
 
-func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Deployment, instances []instance) error {
+func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Deployment, instances []instance, problems map[string]string) error {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return explain(err)
@@ -108,6 +108,9 @@ func (a *app) showDeployment(ctx context.Context, client rest.Client, d rest.Dep
 	}
 	if d.Target == rest.TargetEmbedded {
 		pairs = append(pairs, promises(status)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(problems)) {
+		pairs = append(pairs, [2]string{"Problem", "the " + name + " endpoint takes no connections: " + problems[name]})
 	}
 	if err := a.view.Pairs(pairs); err != nil {
 		return err

@@ -264,6 +264,7 @@ func (a *app) runServer(ctx context.Context, settings *serverSettings) error {
 	if err := launch.Beat(ctx, launch.SupervisorProcess(l).Pulse); err != nil {
 		return err
 	}
+	launch.KeepLog(ctx, launch.SupervisorProcess(l).Log)
 	c, changed, err := settings.apply(l)
 	if err != nil {
 		return err

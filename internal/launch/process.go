@@ -27,18 +27,10 @@ type Process struct {
 	StopAfter time.Duration
 }
 
-// maxLogBytes is the size above which a log file is set aside at the next start.
-const maxLogBytes = 64 << 20
-
 // Start runs the process in a session of its own, with its output in its log
 // file, so that it outlives whoever started it.
 func Start(binary string, p Process) (*os.Process, error) {
-	if info, err := os.Stat(p.Log); err == nil && info.Size() > maxLogBytes {
-		if err := os.Rename(p.Log, p.Log+".1"); err != nil {
-			return nil, fmt.Errorf("start %s: %w", p.Name, err)
-		}
-	}
-	log, err := os.OpenFile(p.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := openLog(p.Log)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
