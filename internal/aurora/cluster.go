@@ -82,6 +82,9 @@ type DBClusterSpec struct {
 	// Failover is the last request for another writer (FailoverDBCluster).
 	Failover FailoverRequest `json:"failover,omitzero"`
 
+	// Stopped has when a user stopped the cluster (StopDBCluster); nil: it is to run.
+	Stopped *time.Time `json:"stopped,omitempty"`
+
 	// Pending waits for the maintenance window.
 	Pending *PendingClusterChanges `json:"pending,omitempty"`
 	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
@@ -105,6 +108,9 @@ type ServerlessV2Scaling struct {
 	MaxCapacity           float64 `json:"maxCapacity"`
 	SecondsUntilAutoPause int     `json:"secondsUntilAutoPause,omitempty"`
 }
+
+// MaxStop is how long a cluster stays stopped; then it is started.
+const MaxStop = 7 * 24 * time.Hour
 
 // FailoverRequest is a user's wish for another writer.
 type FailoverRequest struct {
@@ -244,6 +250,8 @@ const (
 	ClusterStatusResettingCredentials  = "resetting-master-credentials"
 	ClusterStatusFailingOver           = "failing-over"
 	ClusterStatusDeleting              = "deleting"
+	ClusterStatusStopping              = "stopping"
 	ClusterStatusStopped               = "stopped"
+	ClusterStatusStarting              = "starting"
 	ClusterStatusInaccessibleEncrypted = "inaccessible-encryption-credentials"
 )

@@ -33,10 +33,15 @@ func (d *decision) pass() int {
 		d.place()
 		d.layOutLog()
 		d.observeWriter()
-		d.chooseWriter()
-		d.failOver()
-		d.handOver()
-		d.retain()
+		if d.Cluster.Spec.Stopped != nil {
+			d.forgetHandover()
+		} else {
+			d.chooseWriter()
+			d.startAgain()
+			d.failOver()
+			d.handOver()
+			d.retain()
+		}
 	}
 	d.setTasks()
 	d.removeInstances()

@@ -44,7 +44,7 @@ type Endpoint struct {
 	// Waiting says why there is no backend.
 	Waiting string
 	// Hopeless says that waiting for a backend makes no sense: there is no DB
-	// instance that could become one.
+	// instance that could become one, or the cluster is stopped.
 	Hopeless bool
 }
 
@@ -182,7 +182,7 @@ func (v *view) endpoints() []Endpoint {
 		if v.eligible(in) {
 			e.Backends = []Backend{v.backend(in)}
 		} else {
-			e.Waiting = explain(in)
+			e.Waiting, e.Hopeless = v.explain(in)
 		}
 		if v.isWriter(in) && v.eligible(in) {
 			writer.Backends = []Backend{v.backend(in)}
@@ -276,10 +276,18 @@ func (v *view) waiting() (reason string, hopeless bool) {
 	}
 	for i := range v.instances {
 		if v.isWriter(&v.instances[i]) {
-			return explain(&v.instances[i]), false
+			return v.explain(&v.instances[i])
 		}
 	}
 	return fmt.Sprintf("DB cluster %s has no writer yet", c.Spec.Identifier), false
+}
+
+// explain says what an instance is waiting for, and whether that is in vain.
+func (v *view) explain(in *aurora.DBInstance) (reason string, hopeless bool) {
+	if v.cluster.Spec.Stopped != nil {
+		return fmt.Sprintf("DB cluster %s is stopped", v.cluster.Spec.Identifier), true
+	}
+	return explain(in), false
 }
 
 func explain(in *aurora.DBInstance) string {

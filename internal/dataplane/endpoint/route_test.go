@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -223,4 +224,15 @@ func drawSnapshot(t *rapid.T) Snapshot {
 		instances = append(instances, in)
 	}
 	return Snapshot{Clusters: []aurora.DBCluster{c}, Instances: instances}
+}
+
+func TestStoppedClusterRefusesAtOnce(t *testing.T) {
+	c, w := cluster(), instance("w1", aurora.RoleStopped, 1)
+	w.Server.Phase, c.Spec.Stopped = aurora.PhaseStopped, &time.Time{}
+	p := planOf(c, w)
+	for _, id := range []string{clusterID + "/writer", clusterID + "/reader", "db-w1"} {
+		if e := p.endpoint(t, id); !e.Hopeless || e.Waiting != "DB cluster demo is stopped" {
+			t.Errorf("%s: %q, hopeless: %v", id, e.Waiting, e.Hopeless)
+		}
+	}
 }

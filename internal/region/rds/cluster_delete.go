@@ -47,6 +47,9 @@ func (s *service) checkDelete(ctx context.Context, v *aurora.DBCluster) error {
 	if v.DeleteRequested {
 		return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is already being deleted.", v.Spec.Identifier)
 	}
+	if err := refuseStopped(v); err != nil {
+		return err
+	}
 	if v.Spec.DeletionProtection {
 		return awswire.InvalidParameterCombination("Cannot delete protected Cluster, please disable deletion protection and try again.")
 	}

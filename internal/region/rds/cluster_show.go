@@ -63,6 +63,10 @@ func clusterStatus(v *aurora.DBCluster) string {
 		return aurora.ClusterStatusDeleting
 	case v.Status.Status == "":
 		return aurora.ClusterStatusCreating
+	case v.Spec.Stopped != nil && v.Status.Status != aurora.ClusterStatusStopped:
+		return aurora.ClusterStatusStopping
+	case v.Spec.Stopped == nil && (v.Status.Status == aurora.ClusterStatusStopped || v.Status.Status == aurora.ClusterStatusStopping):
+		return aurora.ClusterStatusStarting
 	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.FailoverGeneration != v.Spec.Failover.Generation:
 		return aurora.ClusterStatusFailingOver
 	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.ObservedGeneration != v.Generation:
@@ -99,6 +103,9 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		MonitoringInterval: aws.Int32(int32(spec.MonitoringInterval)), MonitoringRoleArn: optional(spec.MonitoringRoleArn),
 		PerformanceInsightsEnabled:  &spec.PerformanceInsightsEnabled,
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
+	}
+	if spec.Stopped != nil {
+		out.AutomaticRestartTime = aws.Time(spec.Stopped.Add(aurora.MaxStop))
 	}
 	out.PendingModifiedValues = showClusterChanges(spec)
 	if spec.PerformanceInsightsRetention > 0 {

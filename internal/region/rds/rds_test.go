@@ -237,6 +237,9 @@ func (r region) controlCluster(ctx context.Context, item state.Item[aurora.DBClu
 		if writer != nil {
 			status.Writer = writer.ResourceID
 		}
+		if v.Spec.Stopped != nil {
+			status.Status = aurora.ClusterStatusStopped
+		}
 		if v.DeleteRequested || v.Status.ObservedGeneration == status.ObservedGeneration && v.Status.Writer == status.Writer {
 			return state.ErrUnchanged
 		}

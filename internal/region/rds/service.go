@@ -7,7 +7,6 @@ package rds
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,6 +78,8 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, withKeys(s, s.ModifyDBCluster))
 	awswire.Register(wire, s.DeleteDBCluster)
 	awswire.Register(wire, s.FailoverDBCluster)
+	awswire.Register(wire, s.StopDBCluster)
+	awswire.Register(wire, s.StartDBCluster)
 	awswire.Register(wire, withKeys(s, s.CreateDBInstance))
 	awswire.Register(wire, s.DescribeDBInstances)
 	awswire.Register(wire, withKeys(s, s.ModifyDBInstance))
@@ -209,68 +210,4 @@ func (s *service) membersOf(clusterID string) []*aurora.DBInstance {
 	}
 	slices.SortFunc(members, byCreation)
 	return members
-}
-
-// updateCluster changes a cluster's Spec or tags, tells of it, and waits until it
-// is read.
-func (s *service) updateCluster(ctx context.Context, key string, change func(*aurora.DBCluster) error, checks ...state.Op) (aurora.DBCluster, error) {
-	table := state.DBClusters(s.store)
-	for {
-		item, err := table.Get(ctx, key)
-		if err != nil {
-			return item.Value, err
-		}
-		before := item.Value
-		err = change(&item.Value)
-		if errors.Is(err, state.ErrUnchanged) {
-			return item.Value, nil
-		}
-		if err != nil {
-			return item.Value, err
-		}
-		names, err := s.renames(ctx, state.KindDBCluster, &item.Value.Meta, clusterNames(&before), clusterNames(&item.Value))
-		if err != nil {
-			return item.Value, err
-		}
-		ops := append(state.EventOps(clusterEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
-		if err == nil {
-			return item.Value, s.clusters.WaitRevision(ctx, rev)
-		}
-		if !errors.Is(err, state.ErrConflict) || len(checks) > 0 {
-			return item.Value, err
-		}
-	}
-}
-
-// updateInstance changes an instance's Spec or tags, tells of it, and waits until
-// it is read.
-func (s *service) updateInstance(ctx context.Context, key string, change func(*aurora.DBInstance) error, checks ...state.Op) (aurora.DBInstance, error) {
-	table := state.DBInstances(s.store)
-	for {
-		item, err := table.Get(ctx, key)
-		if err != nil {
-			return item.Value, err
-		}
-		before := item.Value
-		err = change(&item.Value)
-		if errors.Is(err, state.ErrUnchanged) {
-			return item.Value, nil
-		}
-		if err != nil {
-			return item.Value, err
-		}
-		names, err := s.renames(ctx, state.KindDBInstance, &item.Value.Meta, instanceNames(&before), instanceNames(&item.Value))
-		if err != nil {
-			return item.Value, err
-		}
-		ops := append(state.EventOps(instanceEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
-		if err == nil {
-			return item.Value, s.instances.WaitRevision(ctx, rev)
-		}
-		if !errors.Is(err, state.ErrConflict) || len(checks) > 0 {
-			return item.Value, err
-		}
-	}
 }
