@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -128,6 +129,16 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 				s.w.Cluster.Spec.Stopped = nil
 				s.w.Cluster.Generation++
 			},
+			"create endpoint": func(*rapid.T) {
+				s.created++
+				s.w.Cluster.Spec.CustomEndpoints = append(slices.Clone(s.w.Cluster.Spec.CustomEndpoints), aurora.CustomEndpoint{ResourceID: fmt.Sprint("cluster-endpoint-", s.created)})
+			},
+			"delete endpoint": func(t *rapid.T) {
+				if len(s.w.Cluster.Spec.CustomEndpoints) == 0 {
+					t.Skip("no endpoint")
+				}
+				s.w.Cluster.Spec.CustomEndpoints = slices.Clone(s.w.Cluster.Spec.CustomEndpoints[1:])
+			},
 			"commit":     func(t *rapid.T) { s.write(pick(t)) },
 			"decide":     func(t *rapid.T) { s.decide(t) },
 			"time goes":  func(*rapid.T) { s.now = s.now.Add(7 * time.Second) },
@@ -192,7 +203,7 @@ func settledAsWanted(t *rapid.T, s *sim) {
 			t.Fatalf("instance %s is %+v, %+v", in.ResourceID, in.Status, in.Server)
 		}
 	}
-	if want := 2 * (2 + len(s.w.Instances)); len(s.w.Addresses) != want {
+	if want := 2 * (2 + len(s.w.Instances) + len(s.w.Cluster.Spec.CustomEndpoints)); len(s.w.Addresses) != want {
 		t.Fatalf("%d addresses for %d instances, want %d", len(s.w.Addresses), len(s.w.Instances), want)
 	}
 }

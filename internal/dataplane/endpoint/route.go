@@ -25,6 +25,7 @@ const (
 	KindWriter   Kind = "writer"   // the cluster endpoint: the current writer
 	KindReader   Kind = "reader"   // the readers, or the writer when there is none
 	KindInstance Kind = "instance" // one DB instance
+	KindCustom   Kind = "custom"   // the instances that a user chose
 )
 
 // Endpoint is what one endpoint is to be now.
@@ -199,7 +200,33 @@ func (v *view) endpoints() []Endpoint {
 	}
 	writer.Waiting, writer.Hopeless = v.waiting()
 	reader.Waiting, reader.Hopeless = writer.Waiting, writer.Hopeless
-	return append(all, writer, reader)
+	all = append(all, writer, reader)
+	for i := range v.cluster.Spec.CustomEndpoints {
+		all = append(all, v.custom(&v.cluster.Spec.CustomEndpoints[i]))
+	}
+	return all
+}
+
+// custom leads to those of the chosen instances that have the role which the
+// endpoint is for. Unlike the reader endpoint it never leads to the writer instead.
+func (v *view) custom(c *aurora.CustomEndpoint) Endpoint {
+	e := v.endpoint(v.cluster.ResourceID+"/"+c.ResourceID, KindCustom, c.Identifier, v.cluster.CustomAddress(c.ResourceID))
+	e.Waiting, e.Hopeless = fmt.Sprintf("no member of the custom endpoint %s serves", c.Identifier), true
+	for i := range v.instances {
+		in := &v.instances[i]
+		if in.DeleteRequested && !v.isWriter(in) || !c.Chooses(in.ResourceID) {
+			continue
+		}
+		e.Hopeless = false
+		fits := c.Type == aurora.EndpointTypeAny || v.isWriter(in) == (c.Type == aurora.EndpointTypeWriter)
+		if fits && v.eligible(in) {
+			e.Backends = append(e.Backends, v.backend(in))
+		}
+	}
+	if v.cluster.Spec.Stopped != nil {
+		e.Waiting, e.Hopeless = v.waiting()
+	}
+	return e
 }
 
 func (v *view) endpoint(id string, kind Kind, name string, at aurora.Address) Endpoint {

@@ -28,7 +28,7 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 			return err
 		}
 		before = *v
-		v.DeleteRequested, v.Spec.Pending = true, nil
+		v.DeleteRequested, v.Spec.Pending, v.Spec.CustomEndpoints = true, nil, nil
 		v.Generation++
 		return nil
 	})

@@ -130,6 +130,11 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 	for _, id := range spec.VpcSecurityGroupIDs {
 		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
 	}
+	for _, e := range spec.CustomEndpoints {
+		if at := v.CustomAddress(e.ResourceID); at.Host != "" {
+			out.CustomEndpoints = append(out.CustomEndpoints, at.Host)
+		}
+	}
 	out.DBClusterMembers = make([]types.DBClusterMember, 0, len(members))
 	for _, m := range members {
 		parameters, _ := s.applyStatuses(v, m)

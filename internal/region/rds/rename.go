@@ -13,20 +13,23 @@ import (
 // ownName is a name that a noun has, and the error of AWS when another has it.
 type ownName struct {
 	state.Name
-	code, taken string
+	taken *awswire.Error
 }
 
-// Names that a cluster or instance has: its own, and the one that it gets in its
-// maintenance window.
+// Names that a cluster or instance has: its own, the one that it gets in its
+// maintenance window, and those of its custom endpoints.
 
 func clusterNames(v *aurora.DBCluster) []ownName {
 	c := scope{v.Account, v.Region}
 	name := func(id string) ownName {
-		return ownName{c.name(state.KindDBCluster, id), "DBClusterAlreadyExistsFault", "DB Cluster already exists: " + id}
+		return ownName{c.name(state.KindDBCluster, id), awswire.BadRequestf("DBClusterAlreadyExistsFault", "DB Cluster already exists: %s", id)}
 	}
 	names := []ownName{name(v.Spec.Identifier)}
 	if p := v.Spec.Pending; p != nil && p.Identifier != "" {
 		names = append(names, name(p.Identifier))
+	}
+	for _, e := range v.Spec.CustomEndpoints {
+		names = append(names, ownName{c.name(state.KindDBEndpoint, e.Identifier), endpointTaken(e.Identifier)})
 	}
 	return names
 }
@@ -34,7 +37,7 @@ func clusterNames(v *aurora.DBCluster) []ownName {
 func instanceNames(v *aurora.DBInstance) []ownName {
 	c := scope{v.Account, v.Region}
 	name := func(id string) ownName {
-		return ownName{c.name(state.KindDBInstance, id), "DBInstanceAlreadyExists", "DB instance already exists: " + id}
+		return ownName{c.name(state.KindDBInstance, id), awswire.BadRequestf("DBInstanceAlreadyExists", "DB instance already exists: %s", id)}
 	}
 	names := []ownName{name(v.Spec.Identifier)}
 	if v.Spec.PendingIdentifier != "" {
@@ -48,22 +51,26 @@ func instanceNames(v *aurora.DBInstance) []ownName {
 func renames(ctx context.Context, store *state.Store, resourceID string, before, after []ownName) ([]state.Op, error) {
 	var ops []state.Op
 	for _, name := range after {
-		if slices.Contains(before, name) {
+		if has(before, name) {
 			continue
 		}
 		if _, err := store.Lookup(ctx, name.Name); err == nil {
-			return nil, awswire.BadRequestf(name.code, "%s", name.taken)
+			return nil, name.taken
 		} else if !errors.Is(err, state.ErrNotFound) {
 			return nil, err
 		}
 		ops = append(ops, name.Claim(resourceID))
 	}
 	for _, name := range before {
-		if !slices.Contains(after, name) {
+		if !has(after, name) {
 			ops = append(ops, name.Release(resourceID))
 		}
 	}
 	return ops, nil
+}
+
+func has(names []ownName, name ownName) bool {
+	return slices.ContainsFunc(names, func(have ownName) bool { return have.Name == name.Name })
 }
 
 // rename gives an identifier another value, if one is given.
