@@ -24,6 +24,8 @@ type service struct {
 	instances    *state.Mirror[aurora.DBInstance]
 	subnetGroups *state.Mirror[SubnetGroup]
 
+	subscriptions *state.Mirror[EventSubscription]
+
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
 
@@ -65,7 +67,15 @@ func (c Config) New(ctx context.Context) (*awswire.Service, error) {
 	if s.hosts, err = state.NewMirror(ctx, state.Hosts(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	if s.subscriptions, err = state.NewMirror(ctx, subscriptionTable(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	events, err := state.NewMirror(ctx, eventTable(store))
+	if err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	wire := s.register(awswire.RDS())
+	go s.notify(ctx, events)
 	go s.followGroups(ctx)
 	go s.maintain(ctx)
 	return wire, nil
@@ -95,6 +105,12 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.DeleteDBSubnetGroup)
 	awswire.Register(wire, s.DescribeEvents)
 	awswire.Register(wire, s.DescribeEventCategories)
+	awswire.Register(wire, s.CreateEventSubscription)
+	awswire.Register(wire, s.DescribeEventSubscriptions)
+	awswire.Register(wire, s.ModifyEventSubscription)
+	awswire.Register(wire, s.DeleteEventSubscription)
+	awswire.Register(wire, s.AddSourceIdentifierToSubscription)
+	awswire.Register(wire, s.RemoveSourceIdentifierFromSubscription)
 	awswire.Register(wire, s.ListTagsForResource)
 	awswire.Register(wire, s.AddTagsToResource)
 	awswire.Register(wire, s.RemoveTagsFromResource)

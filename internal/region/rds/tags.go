@@ -125,6 +125,9 @@ func (s *service) changeTags(ctx context.Context, arn string, change func([]auro
 		}
 		changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error { return edit(&v.Tags) })
 		return changed.Tags, err
+	case "es":
+		changed, err := s.updateSubscription(ctx, c, name, func(v *EventSubscription) error { return edit(&v.Tags) })
+		return changed.Tags, err
 	case "subgrp":
 		group, err := s.subnetGroup(c, name)
 		if err != nil {
@@ -175,6 +178,12 @@ func (s *service) ListTagsForResource(ctx context.Context, in *rds.ListTagsForRe
 			return nil, err
 		}
 		tags = item.Value.Tags
+	case "es":
+		subscription, err := s.subscription(c, name)
+		if err != nil {
+			return nil, err
+		}
+		tags = subscription.Tags
 	case "subgrp":
 		group, err := s.subnetGroup(c, name)
 		if err != nil {
