@@ -1,6 +1,9 @@
 package aurora
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Meta is what every noun carries. Writer: the region.
 type Meta struct {
@@ -82,10 +85,46 @@ type DBClusterSpec struct {
 	// Failover is the last request for another writer (FailoverDBCluster).
 	Failover FailoverRequest `json:"failover,omitzero"`
 
+	// CustomEndpoints lead to instances that users chose. Generation does not grow
+	// with them: no server depends on them.
+	CustomEndpoints []CustomEndpoint `json:"customEndpoints,omitempty"`
+
+	// Stopped has when a user stopped the cluster (StopDBCluster); nil: it is to run.
+	Stopped *time.Time `json:"stopped,omitempty"`
+
 	// Pending waits for the maintenance window.
 	Pending *PendingClusterChanges `json:"pending,omitempty"`
 	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
 	ForceSSL bool `json:"forceSsl,omitempty"`
+}
+
+// CustomEndpoint leads to some of a cluster's instances (CreateDBClusterEndpoint).
+type CustomEndpoint struct {
+	ResourceID string `json:"resourceId"` // cluster-endpoint-…
+	Identifier string `json:"identifier"`
+	// Type says which of the chosen instances serve: those that are readers or the
+	// writer now, or any.
+	Type string `json:"type"`
+	// StaticMembers are the chosen ones, by resource id. Without them all are that
+	// are not among ExcludedMembers.
+	StaticMembers   []string `json:"staticMembers,omitempty"`
+	ExcludedMembers []string `json:"excludedMembers,omitempty"`
+	Tags            []Tag    `json:"tags,omitempty"`
+}
+
+// Types of custom endpoints, in AWS's words.
+const (
+	EndpointTypeReader = "READER"
+	EndpointTypeWriter = "WRITER"
+	EndpointTypeAny    = "ANY"
+)
+
+// Chooses says whether the endpoint leads to an instance, if that has the right role.
+func (e *CustomEndpoint) Chooses(instance string) bool {
+	if len(e.StaticMembers) > 0 {
+		return slices.Contains(e.StaticMembers, instance)
+	}
+	return !slices.Contains(e.ExcludedMembers, instance)
 }
 
 // PendingClusterChanges are changes that a user did not want at once; what is empty
@@ -105,6 +144,9 @@ type ServerlessV2Scaling struct {
 	MaxCapacity           float64 `json:"maxCapacity"`
 	SecondsUntilAutoPause int     `json:"secondsUntilAutoPause,omitempty"`
 }
+
+// MaxStop is how long a cluster stays stopped; then it is started.
+const MaxStop = 7 * 24 * time.Hour
 
 // FailoverRequest is a user's wish for another writer.
 type FailoverRequest struct {
@@ -150,6 +192,9 @@ type DBClusterStatus struct {
 	WriterEndpoint Address `json:"writerEndpoint,omitzero"`
 	ReaderEndpoint Address `json:"readerEndpoint,omitzero"`
 
+	// CustomEndpoints has where those of Spec are served.
+	CustomEndpoints []CustomEndpointStatus `json:"customEndpoints,omitempty"`
+
 	// OSUser is the numeric user and group id of the cluster's servers; 0 means
 	// the user that Daybreak itself runs as.
 	OSUser int `json:"osUser,omitempty"`
@@ -162,6 +207,22 @@ type DBClusterStatus struct {
 	// Retained is the data of a cluster that has no instance. The next instance
 	// adopts it.
 	Retained *RetainedData `json:"retained,omitempty"`
+}
+
+// CustomEndpointStatus is where a custom endpoint is served.
+type CustomEndpointStatus struct {
+	ResourceID string  `json:"resourceId"`
+	Address    Address `json:"address"`
+}
+
+// CustomAddress is where a custom endpoint is served; empty if it is not yet.
+func (c *DBCluster) CustomAddress(endpoint string) Address {
+	for _, e := range c.Status.CustomEndpoints {
+		if e.ResourceID == endpoint {
+			return e.Address
+		}
+	}
+	return Address{}
 }
 
 // Handover passes the writer's role on to a reader without losing a commit: stop
@@ -244,6 +305,8 @@ const (
 	ClusterStatusResettingCredentials  = "resetting-master-credentials"
 	ClusterStatusFailingOver           = "failing-over"
 	ClusterStatusDeleting              = "deleting"
+	ClusterStatusStopping              = "stopping"
 	ClusterStatusStopped               = "stopped"
+	ClusterStatusStarting              = "starting"
 	ClusterStatusInaccessibleEncrypted = "inaccessible-encryption-credentials"
 )

@@ -55,6 +55,26 @@ func ClusterCreated(c *DBCluster) Event {
 func ClusterDeleted(c *DBCluster) Event {
 	return clusterEvent(c, "RDS-EVENT-0171", "deletion", "DB cluster deleted.")
 }
+
+// ClusterStopped and the like: a cluster was stopped, runs again, or has been
+// stopped for as long as it may.
+func ClusterStopped(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0150", "notification", "DB cluster stopped.")
+}
+func ClusterStarted(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0151", "notification", "DB cluster started.")
+}
+func ClusterStoppedTooLong(c *DBCluster) Event {
+	return clusterEvent(c, "RDS-EVENT-0153", "notification", "DB cluster is being started due to it exceeding the maximum allowed time being stopped.")
+}
+func InstanceStopped(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0087", "notification", "DB instance stopped.")
+}
+func InstanceStarted(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0088", "notification", "DB instance started.")
+}
+
+// InstanceCreated and InstanceDeleted: what users asked for is there, or gone.
 func InstanceCreated(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0005", "creation", "DB instance created.")
 }

@@ -198,5 +198,8 @@ const (
 	InstanceStatusModifying = "modifying"
 	InstanceStatusRebooting = "rebooting"
 	InstanceStatusDeleting  = "deleting"
+	InstanceStatusStopping  = "stopping"
+	InstanceStatusStopped   = "stopped"
+	InstanceStatusStarting  = "starting"
 	InstanceStatusFailed    = "failed"
 )

@@ -20,6 +20,7 @@ var resourceForms = map[string][]struct{ parameter, form string }{
 		{"DBClusterEndpointIdentifier", "cluster-endpoint:%s"}, {"ResourceName", "%s"},
 		{"SourceDBClusterParameterGroupIdentifier", "cluster-pg:%s"}, {"TargetDBClusterParameterGroupIdentifier", "cluster-pg:%s"},
 		{"SourceDBParameterGroupIdentifier", "pg:%s"}, {"TargetDBParameterGroupIdentifier", "pg:%s"}, {"ResourceIdentifier", "%s"},
+		{"SubscriptionName", "es:%s"},
 	},
 	"ec2": {
 		{"GroupId", "security-group/%s"}, {"VpcId", "vpc/%s"}, {"SubnetId", "subnet/%s"},

@@ -103,6 +103,7 @@ func (s *Store) Lookup(ctx context.Context, n Name) (string, error) {
 const (
 	KindDBCluster     = "db-cluster"
 	KindDBInstance    = "db-instance"
+	KindDBEndpoint    = "db-cluster-endpoint"
 	KindDBSubnetGroup = "db-subnet-group"
 	KindSecurityGroup = "security-group" // name is "<vpc id>/<group name>"
 )

@@ -222,3 +222,39 @@ func TestControllerGoesOnAfterARestart(t *testing.T) {
 		t.Errorf("%+v became %+v", before, after)
 	}
 }
+
+func TestCustomEndpointsGetAddressesAndGiveThemBack(t *testing.T) {
+	r := start(t, func(*controller.Config) {})
+	id := r.create("c")
+	r.waitFor(id, "available", available)
+	change := func(endpoints ...string) {
+		t.Helper()
+		_, err := state.DBClusters(r.store).Update(t.Context(), id, func(c *aurora.DBCluster) error {
+			c.Spec.CustomEndpoints = nil
+			for _, e := range endpoints {
+				c.Spec.CustomEndpoints = append(c.Spec.CustomEndpoints, aurora.CustomEndpoint{ResourceID: e, Identifier: e, Type: "ANY"})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("cluster-endpoint-a", "cluster-endpoint-b")
+	c := r.waitFor(id, "both have addresses", func(c aurora.DBCluster) bool {
+		return c.CustomAddress("cluster-endpoint-a").Host != "" && c.CustomAddress("cluster-endpoint-b").Host != ""
+	})
+	kept := c.CustomAddress("cluster-endpoint-b")
+	if owner := r.addresses()[kept.Host]; owner != id+"/cluster-endpoint-b" || c.CustomAddress("cluster-endpoint-a") == kept {
+		t.Errorf("%+v, owner %s", c.Status.CustomEndpoints, owner)
+	}
+	change("cluster-endpoint-b")
+	c = r.waitFor(id, "one is gone", func(c aurora.DBCluster) bool { return len(c.Status.CustomEndpoints) == 1 })
+	if c.CustomAddress("cluster-endpoint-b") != kept || len(r.addresses()) != 3 {
+		t.Errorf("%+v, %v", c.Status.CustomEndpoints, r.addresses())
+	}
+	r.deleteCluster(id)
+	if left := r.addresses(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

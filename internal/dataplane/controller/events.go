@@ -22,6 +22,12 @@ func events(before, after decide.World, actions []decide.Action) []aurora.Event 
 	if !made(before.Cluster.Status.Status) && made(after.Cluster.Status.Status) {
 		all = append(all, aurora.ClusterCreated(&after.Cluster))
 	}
+	switch was, is := before.Cluster.Status.Status, after.Cluster.Status.Status; {
+	case was != is && is == aurora.ClusterStatusStopped:
+		all = append(all, aurora.ClusterStopped(&after.Cluster))
+	case was == aurora.ClusterStatusStarting && is == aurora.ClusterStatusAvailable:
+		all = append(all, aurora.ClusterStarted(&after.Cluster))
+	}
 	stays := map[string]string{}
 	for i := range after.Instances {
 		stays[after.Instances[i].ResourceID] = after.Instances[i].Status.Status
@@ -33,6 +39,10 @@ func events(before, after decide.World, actions []decide.Action) []aurora.Event 
 			all = append(all, aurora.InstanceDeleted(in))
 		case !made(in.Status.Status) && made(status):
 			all = append(all, aurora.InstanceCreated(in))
+		case in.Status.Status != status && status == aurora.InstanceStatusStopped:
+			all = append(all, aurora.InstanceStopped(in))
+		case in.Status.Status == aurora.InstanceStatusStarting && status == aurora.InstanceStatusAvailable:
+			all = append(all, aurora.InstanceStarted(in))
 		case in.Status.Status == aurora.InstanceStatusRebooting && status != aurora.InstanceStatusRebooting && made(status):
 			all = append(all, aurora.InstanceRestarted(in))
 		}

@@ -117,7 +117,7 @@ func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
 	}
 	s := snapshot{cluster: cluster.Revision, instances: map[string]int64{}, addresses: map[string]int64{}}
 	s.world = decide.World{Cluster: cluster.Value, Addresses: map[string]string{}}
-	owners := map[string]bool{decide.WriterEndpointOwner(w.id): true, decide.ReaderEndpointOwner(w.id): true}
+	owners := map[string]bool{}
 	for _, item := range w.mirrors.instances.All() {
 		if item.Value.Spec.ClusterResourceID == w.id {
 			s.world.Instances = append(s.world.Instances, item.Value)
@@ -132,7 +132,7 @@ func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
 	s.world.Silent = w.silent(ctx, s.world)
 	s.world.Unheard = w.mirrors.unheard(w.id)
 	for _, item := range w.mirrors.addresses.All() {
-		if owners[item.Value] {
+		if owners[item.Value] || decide.OwnsEndpoint(w.id, item.Value) {
 			s.world.Addresses[item.Key] = item.Value
 			s.addresses[item.Key] = item.Revision
 		}

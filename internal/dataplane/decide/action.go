@@ -42,6 +42,11 @@ func (a SetAddress) String() string {
 	return fmt.Sprintf("endpoint %s at %s:%d", a.Owner, a.Address.Host, a.Address.Port)
 }
 func (a SetAddress) apply(w *World) {
+	for _, e := range w.Cluster.Spec.CustomEndpoints {
+		if CustomEndpointOwner(w.Cluster.ResourceID, e.ResourceID) == a.Owner && w.Cluster.CustomAddress(e.ResourceID) == (aurora.Address{}) {
+			w.Cluster.Status.CustomEndpoints = append(w.Cluster.Status.CustomEndpoints, aurora.CustomEndpointStatus{ResourceID: e.ResourceID})
+		}
+	}
 	*endpoints(w)[a.Owner] = a.Address
 	w.Addresses[a.Address.Host] = a.Owner
 	if a.Address.Published != "" {
@@ -58,6 +63,19 @@ type SetPort struct {
 
 func (a SetPort) String() string { return fmt.Sprintf("endpoint %s to port %d", a.Owner, a.Port) }
 func (a SetPort) apply(w *World) { endpoints(w)[a.Owner].Port = a.Port }
+
+// DropEndpoint gives the addresses of a custom endpoint back.
+type DropEndpoint struct{ Endpoint string }
+
+func (a DropEndpoint) String() string { return "forget endpoint " + a.Endpoint }
+func (a DropEndpoint) apply(w *World) {
+	st := &w.Cluster.Status
+	st.CustomEndpoints = slices.DeleteFunc(st.CustomEndpoints, func(e aurora.CustomEndpointStatus) bool { return e.ResourceID == a.Endpoint })
+	if len(st.CustomEndpoints) == 0 {
+		st.CustomEndpoints = nil
+	}
+	release(w, CustomEndpointOwner(w.Cluster.ResourceID, a.Endpoint))
+}
 
 // Place chooses where an instance runs, once.
 type Place struct{ Instance, Zone, Host string }

@@ -28,15 +28,21 @@ func (d *decision) pass() int {
 	if d.Removed {
 		return len(d.actions)
 	}
+	d.dropEndpoints()
 	if !d.Cluster.DeleteRequested {
 		d.found()
 		d.place()
 		d.layOutLog()
 		d.observeWriter()
-		d.chooseWriter()
-		d.failOver()
-		d.handOver()
-		d.retain()
+		if d.Cluster.Spec.Stopped != nil {
+			d.forgetHandover()
+		} else {
+			d.chooseWriter()
+			d.startAgain()
+			d.failOver()
+			d.handOver()
+			d.retain()
+		}
 	}
 	d.setTasks()
 	d.removeInstances()
@@ -70,6 +76,17 @@ func (d *decision) found() {
 			d.do(SetAddress{owner, d.Offer.Addresses[0]})
 		case at.Host != "" && d.Cluster.Spec.Port != 0 && at.Port != d.Cluster.Spec.Port:
 			d.do(SetPort{owner, d.Cluster.Spec.Port})
+		}
+	}
+}
+
+// dropEndpoints gives up what custom endpoints had that are not wanted any more.
+func (d *decision) dropEndpoints() {
+	for _, served := range slices.Clone(d.Cluster.Status.CustomEndpoints) {
+		if d.Cluster.DeleteRequested || !slices.ContainsFunc(d.Cluster.Spec.CustomEndpoints, func(e aurora.CustomEndpoint) bool {
+			return e.ResourceID == served.ResourceID
+		}) {
+			d.do(DropEndpoint{served.ResourceID})
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -120,11 +121,35 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 				s.w.Cluster.Spec.Failover = aurora.FailoverRequest{Generation: s.w.Cluster.Spec.Failover.Generation + 1}
 				s.w.Cluster.Generation++
 			},
+			"stop": func(*rapid.T) {
+				s.w.Cluster.Spec.Stopped = &s.now
+				s.w.Cluster.Generation++
+			},
+			"start": func(*rapid.T) {
+				s.w.Cluster.Spec.Stopped = nil
+				s.w.Cluster.Generation++
+			},
+			"create endpoint": func(*rapid.T) {
+				s.created++
+				s.w.Cluster.Spec.CustomEndpoints = append(slices.Clone(s.w.Cluster.Spec.CustomEndpoints), aurora.CustomEndpoint{ResourceID: fmt.Sprint("cluster-endpoint-", s.created)})
+			},
+			"delete endpoint": func(t *rapid.T) {
+				if len(s.w.Cluster.Spec.CustomEndpoints) == 0 {
+					t.Skip("no endpoint")
+				}
+				s.w.Cluster.Spec.CustomEndpoints = slices.Clone(s.w.Cluster.Spec.CustomEndpoints[1:])
+			},
 			"commit":     func(t *rapid.T) { s.write(pick(t)) },
 			"decide":     func(t *rapid.T) { s.decide(t) },
 			"time goes":  func(*rapid.T) { s.now = s.now.Add(7 * time.Second) },
 			"remove all": func(t *rapid.T) { s.maybeDeleteCluster(t) },
 		})
+		if s.w.Cluster.Spec.Stopped != nil {
+			s.settle(t)
+			stoppedAsWanted(t, s)
+			s.w.Cluster.Spec.Stopped = nil
+			s.w.Cluster.Generation++
+		}
 		s.settle(t)
 		settledAsWanted(t, s)
 	})
@@ -135,6 +160,22 @@ func (s *sim) maybeDeleteCluster(t *rapid.T) {
 		s.deleteCluster()
 	} else {
 		t.Skip("kept")
+	}
+}
+
+// stoppedAsWanted checks that no server of a stopped cluster runs, and that
+// statuses say so.
+func stoppedAsWanted(t *rapid.T, s *sim) {
+	if s.w.Cluster.DeleteRequested {
+		return
+	}
+	if st := s.w.Cluster.Status; st.Status != aurora.ClusterStatusStopped || st.ObservedGeneration != s.w.Cluster.Generation {
+		t.Fatalf("the stopped cluster is %+v", st)
+	}
+	for i := range s.w.Instances {
+		if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning {
+			t.Fatalf("in a stopped cluster %s runs: %+v", in.ResourceID, in.Status)
+		}
 	}
 }
 
@@ -162,7 +203,7 @@ func settledAsWanted(t *rapid.T, s *sim) {
 			t.Fatalf("instance %s is %+v, %+v", in.ResourceID, in.Status, in.Server)
 		}
 	}
-	if want := 2 * (2 + len(s.w.Instances)); len(s.w.Addresses) != want {
+	if want := 2 * (2 + len(s.w.Instances) + len(s.w.Cluster.Spec.CustomEndpoints)); len(s.w.Addresses) != want {
 		t.Fatalf("%d addresses for %d instances, want %d", len(s.w.Addresses), len(s.w.Instances), want)
 	}
 }

@@ -21,6 +21,9 @@ const movePatience = 5 * time.Second
 // Waits says whether a decision depends on how much time has passed.
 func Waits(w World) bool {
 	st := w.Cluster.Status
+	if w.Cluster.Spec.Stopped != nil && st.Status == aurora.ClusterStatusStopped {
+		return false
+	}
 	return st.Handover != nil || st.Writer != "" && !w.writerRuns() || len(w.Lost) > 0 || len(w.Unheard) > 0
 }
 

@@ -32,6 +32,8 @@ func (d *decision) instanceStatus(in *aurora.DBInstance) string {
 			return aurora.InstanceStatusFailed
 		}
 		return aurora.InstanceStatusCreating
+	case d.stopStatus(old, stopped(in), d.fulfils(in)) != "":
+		return d.stopStatus(old, stopped(in), d.fulfils(in))
 	case in.Spec.RestartGeneration != in.Server.RestartGeneration:
 		return aurora.InstanceStatusRebooting
 	case in.Generation != in.Server.ObservedGeneration:
@@ -91,6 +93,11 @@ func (d *decision) showCluster() {
 		show.Status = aurora.ClusterStatusDeleting
 	case !d.founded():
 		show.Status = aurora.ClusterStatusCreating
+	case d.stopStatus(st.Status, d.isDown(), d.isUp()) != "":
+		show.Status = d.stopStatus(st.Status, d.isDown(), d.isUp())
+		if show.Status == aurora.ClusterStatusStopped {
+			show.ObservedGeneration = d.Cluster.Generation
+		}
 	case st.FailedOver != "":
 		show.Status = aurora.ClusterStatusFailingOver
 	case !d.passwordApplied():
@@ -108,7 +115,7 @@ func (d *decision) showCluster() {
 func (d *decision) clusterReason() string {
 	w, st := d.writer(), d.Cluster.Status
 	switch {
-	case d.Cluster.DeleteRequested:
+	case d.Cluster.DeleteRequested || d.Cluster.Spec.Stopped != nil:
 		return ""
 	case !d.founded():
 		return "waiting for addresses for its endpoints"

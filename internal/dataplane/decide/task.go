@@ -22,13 +22,15 @@ func (d *decision) task(in *aurora.DBInstance) aurora.Task {
 		return task
 	case d.Cluster.DeleteRequested:
 		return aurora.Task{Role: aurora.RoleRemoved, Term: task.Term}
-	case in.ResourceID == d.Cluster.Status.Writer:
+	case in.ResourceID == d.Cluster.Status.Writer && d.Cluster.Spec.Stopped == nil:
 		return d.writerTask(in)
-	case in.DeleteRequested:
-		if task.Role == aurora.RoleStopped && !d.writerRuns() {
+	case in.DeleteRequested && in.ResourceID != d.Cluster.Status.Writer:
+		if task.Role == aurora.RoleStopped && !d.writerRuns() && d.Cluster.Status.Initialized {
 			return task // the old writer's data stays until the new one serves
 		}
 		return aurora.Task{Role: aurora.RoleRemoved, Term: task.Term}
+	case d.Cluster.Spec.Stopped != nil:
+		return d.stoppedTask(in)
 	}
 	return d.readerTask(in)
 }

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
@@ -79,6 +80,9 @@ func endpoints(w *World) map[string]*aurora.Address {
 		WriterEndpointOwner(id): &w.Cluster.Status.WriterEndpoint,
 		ReaderEndpointOwner(id): &w.Cluster.Status.ReaderEndpoint,
 	}
+	for _, e := range w.Cluster.Spec.CustomEndpoints {
+		all[CustomEndpointOwner(id, e.ResourceID)] = w.customAddress(e.ResourceID)
+	}
 	for i := range w.Instances {
 		if in := &w.Instances[i]; !in.DeleteRequested {
 			all[in.ResourceID] = &in.Status.Endpoint
@@ -92,10 +96,28 @@ func endpoints(w *World) map[string]*aurora.Address {
 func WriterEndpointOwner(clusterID string) string { return clusterID + "/writer" }
 func ReaderEndpointOwner(clusterID string) string { return clusterID + "/reader" }
 
+// CustomEndpointOwner names a custom endpoint there.
+func CustomEndpointOwner(clusterID, endpointID string) string { return clusterID + "/" + endpointID }
+
+// OwnsEndpoint says whether an owner is an endpoint of the cluster itself.
+func OwnsEndpoint(clusterID, owner string) bool { return strings.HasPrefix(owner, clusterID+"/") }
+
+// customAddress is where the address of a custom endpoint stands, or would stand.
+func (w *World) customAddress(id string) *aurora.Address {
+	served := w.Cluster.Status.CustomEndpoints
+	for i := range served {
+		if served[i].ResourceID == id {
+			return &served[i].Address
+		}
+	}
+	return &aurora.Address{}
+}
+
 // clone copies the world as deep as actions change it, instances in the order
 // of their creation.
 func (w World) clone() World {
 	w.Instances = slices.Clone(w.Instances)
+	w.Cluster.Status.CustomEndpoints = slices.Clone(w.Cluster.Status.CustomEndpoints)
 	slices.SortFunc(w.Instances, func(a, b aurora.DBInstance) int {
 		return cmp.Or(a.CreateTime.Compare(b.CreateTime), cmp.Compare(a.ResourceID, b.ResourceID))
 	})

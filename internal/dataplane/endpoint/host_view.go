@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,10 @@ func (v hostView) of(s Snapshot) Snapshot {
 		st := &s.Clusters[i].Status
 		writers[st.Writer] = true
 		st.WriterEndpoint, st.ReaderEndpoint = v.address(st.WriterEndpoint), v.address(st.ReaderEndpoint)
+		st.CustomEndpoints = slices.Clone(st.CustomEndpoints)
+		for j := range st.CustomEndpoints {
+			st.CustomEndpoints[j].Address = v.address(st.CustomEndpoints[j].Address)
+		}
 	}
 	for i := range s.Instances {
 		in := &s.Instances[i]

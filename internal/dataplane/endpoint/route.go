@@ -25,6 +25,7 @@ const (
 	KindWriter   Kind = "writer"   // the cluster endpoint: the current writer
 	KindReader   Kind = "reader"   // the readers, or the writer when there is none
 	KindInstance Kind = "instance" // one DB instance
+	KindCustom   Kind = "custom"   // the instances that a user chose
 )
 
 // Endpoint is what one endpoint is to be now.
@@ -44,7 +45,7 @@ type Endpoint struct {
 	// Waiting says why there is no backend.
 	Waiting string
 	// Hopeless says that waiting for a backend makes no sense: there is no DB
-	// instance that could become one.
+	// instance that could become one, or the cluster is stopped.
 	Hopeless bool
 }
 
@@ -182,7 +183,7 @@ func (v *view) endpoints() []Endpoint {
 		if v.eligible(in) {
 			e.Backends = []Backend{v.backend(in)}
 		} else {
-			e.Waiting = explain(in)
+			e.Waiting, e.Hopeless = v.explain(in)
 		}
 		if v.isWriter(in) && v.eligible(in) {
 			writer.Backends = []Backend{v.backend(in)}
@@ -199,7 +200,33 @@ func (v *view) endpoints() []Endpoint {
 	}
 	writer.Waiting, writer.Hopeless = v.waiting()
 	reader.Waiting, reader.Hopeless = writer.Waiting, writer.Hopeless
-	return append(all, writer, reader)
+	all = append(all, writer, reader)
+	for i := range v.cluster.Spec.CustomEndpoints {
+		all = append(all, v.custom(&v.cluster.Spec.CustomEndpoints[i]))
+	}
+	return all
+}
+
+// custom leads to those of the chosen instances that have the role which the
+// endpoint is for. Unlike the reader endpoint it never leads to the writer instead.
+func (v *view) custom(c *aurora.CustomEndpoint) Endpoint {
+	e := v.endpoint(v.cluster.ResourceID+"/"+c.ResourceID, KindCustom, c.Identifier, v.cluster.CustomAddress(c.ResourceID))
+	e.Waiting, e.Hopeless = fmt.Sprintf("no member of the custom endpoint %s serves", c.Identifier), true
+	for i := range v.instances {
+		in := &v.instances[i]
+		if in.DeleteRequested && !v.isWriter(in) || !c.Chooses(in.ResourceID) {
+			continue
+		}
+		e.Hopeless = false
+		fits := c.Type == aurora.EndpointTypeAny || v.isWriter(in) == (c.Type == aurora.EndpointTypeWriter)
+		if fits && v.eligible(in) {
+			e.Backends = append(e.Backends, v.backend(in))
+		}
+	}
+	if v.cluster.Spec.Stopped != nil {
+		e.Waiting, e.Hopeless = v.waiting()
+	}
+	return e
 }
 
 func (v *view) endpoint(id string, kind Kind, name string, at aurora.Address) Endpoint {
@@ -276,10 +303,18 @@ func (v *view) waiting() (reason string, hopeless bool) {
 	}
 	for i := range v.instances {
 		if v.isWriter(&v.instances[i]) {
-			return explain(&v.instances[i]), false
+			return v.explain(&v.instances[i])
 		}
 	}
 	return fmt.Sprintf("DB cluster %s has no writer yet", c.Spec.Identifier), false
+}
+
+// explain says what an instance is waiting for, and whether that is in vain.
+func (v *view) explain(in *aurora.DBInstance) (reason string, hopeless bool) {
+	if v.cluster.Spec.Stopped != nil {
+		return fmt.Sprintf("DB cluster %s is stopped", v.cluster.Spec.Identifier), true
+	}
+	return explain(in), false
 }
 
 func explain(in *aurora.DBInstance) string {

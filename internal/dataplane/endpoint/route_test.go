@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -223,4 +224,50 @@ func drawSnapshot(t *rapid.T) Snapshot {
 		instances = append(instances, in)
 	}
 	return Snapshot{Clusters: []aurora.DBCluster{c}, Instances: instances}
+}
+
+func TestStoppedClusterRefusesAtOnce(t *testing.T) {
+	c, w := cluster(), instance("w1", aurora.RoleStopped, 1)
+	w.Server.Phase, c.Spec.Stopped = aurora.PhaseStopped, &time.Time{}
+	p := planOf(c, w)
+	for _, id := range []string{clusterID + "/writer", clusterID + "/reader", "db-w1"} {
+		if e := p.endpoint(t, id); !e.Hopeless || e.Waiting != "DB cluster demo is stopped" {
+			t.Errorf("%s: %q, hopeless: %v", id, e.Waiting, e.Hopeless)
+		}
+	}
+}
+
+func TestCustomEndpointLeadsToWhatWasChosenInItsRole(t *testing.T) {
+	w, a, b := instance("w1", aurora.RoleWriter, 1), instance("r2", aurora.RoleReader, 1), instance("r3", aurora.RoleReader, 1)
+	for _, tc := range []struct {
+		name     string
+		endpoint aurora.CustomEndpoint
+		want     string
+		hopeless bool
+	}{
+		{"any of all", aurora.CustomEndpoint{Type: "ANY"}, "r2 r3 w1", false},
+		{"readers of all", aurora.CustomEndpoint{Type: "READER"}, "r2 r3", false},
+		{"the writer of all", aurora.CustomEndpoint{Type: "WRITER"}, "w1", false},
+		{"chosen ones", aurora.CustomEndpoint{Type: "ANY", StaticMembers: []string{"db-r2", "db-w1"}}, "r2 w1", false},
+		{"the readers among chosen ones", aurora.CustomEndpoint{Type: "READER", StaticMembers: []string{"db-r2", "db-w1"}}, "r2", false},
+		{"a chosen one that is no reader now", aurora.CustomEndpoint{Type: "READER", StaticMembers: []string{"db-w1"}}, "", false},
+		{"all but one", aurora.CustomEndpoint{Type: "READER", ExcludedMembers: []string{"db-r2"}}, "r3", false},
+		{"one that is gone", aurora.CustomEndpoint{Type: "ANY", StaticMembers: []string{"db-gone"}}, "", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := cluster()
+			tc.endpoint.ResourceID, tc.endpoint.Identifier = "cluster-endpoint-1", "mine"
+			c.Spec.CustomEndpoints = []aurora.CustomEndpoint{tc.endpoint}
+			c.Status.CustomEndpoints = []aurora.CustomEndpointStatus{{ResourceID: "cluster-endpoint-1", Address: aurora.Address{Host: "127.42.0.9", Port: 5432}}}
+			e := planOf(c, w, a, b).endpoint(t, clusterID+"/cluster-endpoint-1")
+			var got []string
+			for _, backend := range e.Backends {
+				got = append(got, backend.Name)
+			}
+			slices.Sort(got)
+			if strings.Join(got, " ") != tc.want || e.Hopeless != tc.hopeless || e.Fallback != nil || e.Addresses[0] != "127.42.0.9:5432" {
+				t.Errorf("%v, want %s: %+v", got, tc.want, e)
+			}
+		})
+	}
 }

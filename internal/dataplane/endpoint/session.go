@@ -95,7 +95,7 @@ func newSession(v *visitor, s startup, l *link) (*session, error) {
 	}
 	x.changed = x.about.Start.UnixNano()
 	x.wake.L = &x.mu
-	if x.proxy.config.Verifier != nil && e.Kind != KindInstance && l.backend.Role == aurora.RoleWriter {
+	if x.proxy.config.Verifier != nil && (e.Kind == KindWriter || e.Kind == KindReader) && l.backend.Role == aurora.RoleWriter {
 		x.has = newBelongings(s)
 	}
 	var err error

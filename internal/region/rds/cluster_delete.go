@@ -28,7 +28,7 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 			return err
 		}
 		before = *v
-		v.DeleteRequested, v.Spec.Pending = true, nil
+		v.DeleteRequested, v.Spec.Pending, v.Spec.CustomEndpoints = true, nil, nil
 		v.Generation++
 		return nil
 	})
@@ -46,6 +46,9 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 func (s *service) checkDelete(ctx context.Context, v *aurora.DBCluster) error {
 	if v.DeleteRequested {
 		return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is already being deleted.", v.Spec.Identifier)
+	}
+	if err := refuseStopped(v); err != nil {
+		return err
 	}
 	if v.Spec.DeletionProtection {
 		return awswire.InvalidParameterCombination("Cannot delete protected Cluster, please disable deletion protection and try again.")

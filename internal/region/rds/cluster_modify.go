@@ -59,6 +59,9 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is not currently in the available state.", v.Spec.Identifier)
 		}
+		if err := refuseStopped(v); err != nil {
+			return err
+		}
 		before := v.Spec
 		applyClusterChanges(&v.Spec)
 		if parameters != "" {

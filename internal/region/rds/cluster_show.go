@@ -63,6 +63,10 @@ func clusterStatus(v *aurora.DBCluster) string {
 		return aurora.ClusterStatusDeleting
 	case v.Status.Status == "":
 		return aurora.ClusterStatusCreating
+	case v.Spec.Stopped != nil && v.Status.Status != aurora.ClusterStatusStopped:
+		return aurora.ClusterStatusStopping
+	case v.Spec.Stopped == nil && (v.Status.Status == aurora.ClusterStatusStopped || v.Status.Status == aurora.ClusterStatusStopping):
+		return aurora.ClusterStatusStarting
 	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.FailoverGeneration != v.Spec.Failover.Generation:
 		return aurora.ClusterStatusFailingOver
 	case v.Status.Status == aurora.ClusterStatusAvailable && v.Status.ObservedGeneration != v.Generation:
@@ -100,6 +104,9 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		PerformanceInsightsEnabled:  &spec.PerformanceInsightsEnabled,
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 	}
+	if spec.Stopped != nil {
+		out.AutomaticRestartTime = aws.Time(spec.Stopped.Add(aurora.MaxStop))
+	}
 	out.PendingModifiedValues = showClusterChanges(spec)
 	if spec.PerformanceInsightsRetention > 0 {
 		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
@@ -122,6 +129,11 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 	out.ReaderEndpoint = optional(v.Status.ReaderEndpoint.Host)
 	for _, id := range spec.VpcSecurityGroupIDs {
 		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
+	}
+	for _, e := range spec.CustomEndpoints {
+		if at := v.CustomAddress(e.ResourceID); at.Host != "" {
+			out.CustomEndpoints = append(out.CustomEndpoints, at.Host)
+		}
 	}
 	out.DBClusterMembers = make([]types.DBClusterMember, 0, len(members))
 	for _, m := range members {

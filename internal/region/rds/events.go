@@ -15,10 +15,7 @@ import (
 )
 
 // eventCategories are AWS's, of the sources that Aurora PostgreSQL has.
-var eventCategories = []struct {
-	source     types.SourceType
-	categories []string
-}{
+var eventCategories = []sourceCategories{
 	{types.SourceTypeDbInstance, []string{"availability", "backtrack", "configuration change", "creation", "deletion", "failure", "low storage",
 		"maintenance", "notification", "read replica", "recovery", "restoration", "security patching"}},
 	{types.SourceTypeDbParameterGroup, []string{"configuration change"}},
@@ -26,6 +23,12 @@ var eventCategories = []struct {
 	{types.SourceTypeDbClusterSnapshot, []string{"backup", "notification"}},
 	{types.SourceTypeDbProxy, []string{"configuration change", "creation", "deletion", "failure"}},
 	{types.SourceTypeBlueGreenDeployment, []string{"creation", "deletion", "failure", "notification"}},
+}
+
+// sourceCategories are the categories of events of one kind of source.
+type sourceCategories struct {
+	source     types.SourceType
+	categories []string
 }
 
 // DescribeEventCategories answers the categories of a kind of source, or of all.

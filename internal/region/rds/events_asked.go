@@ -1,6 +1,10 @@
 package rds
 
-import "github.com/daybreakdb/daybreak/internal/aurora"
+import (
+	"time"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+)
 
 // clusterEvents are what a user's change of a cluster tells. That it is made, fails
 // over or is gone is told when it is so, and not here.
@@ -11,6 +15,9 @@ func clusterEvents(before, after aurora.DBCluster) []aurora.Event {
 	}
 	if before.Spec.Identifier != after.Spec.Identifier {
 		all = append(all, aurora.ClusterRenamed(&after, before.Spec.Identifier))
+	}
+	if stoppedTooLong(&before, time.Now()) && after.Spec.Stopped == nil {
+		all = append(all, aurora.ClusterStoppedTooLong(&after))
 	}
 	if before.Spec.EngineVersion != after.Spec.EngineVersion {
 		all = append(all, aurora.VersionUpgraded(&after))

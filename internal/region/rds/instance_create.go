@@ -122,6 +122,9 @@ func newInstance(c scope, in *rds.CreateDBInstanceInput, cluster *aurora.DBClust
 	if cluster.DeleteRequested {
 		return none, awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is not currently in the available state.", cluster.Spec.Identifier)
 	}
+	if err := refuseStopped(cluster); err != nil {
+		return none, err
+	}
 	if v := aws.ToString(in.EngineVersion); v != "" && v != "15" && v != cluster.Spec.EngineVersion {
 		return none, awswire.InvalidParameterCombination("The engine version that you requested for your DB instance (%s) does not match the engine version of your DB cluster (%s).", v, cluster.Spec.EngineVersion)
 	}

@@ -57,6 +57,9 @@ func (s *service) tryModifyInstance(ctx context.Context, c scope, key string, cl
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBInstanceState", "Instance %s is not in available state.", v.Spec.Identifier)
 		}
+		if err := s.refuseStoppedMember(v); err != nil {
+			return err
+		}
 		before := v.Spec
 		if groups != nil && v.Spec.ParameterGroupName != groups.own.Name {
 			groups.take(&v.Spec, ownGroupChanged)
@@ -157,6 +160,9 @@ func (s *service) DeleteDBInstance(ctx context.Context, in *rds.DeleteDBInstance
 	changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error {
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBInstanceState", "Instance %s is already being deleted.", v.Spec.Identifier)
+		}
+		if err := s.refuseStoppedMember(v); err != nil {
+			return err
 		}
 		v.DeleteRequested, v.Spec.PendingIdentifier = true, ""
 		v.Generation++

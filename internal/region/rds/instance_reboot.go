@@ -43,6 +43,9 @@ func (s *service) tryReboot(ctx context.Context, key string, wanted func(*aurora
 	if err != nil {
 		return item.Value, 0, err
 	}
+	if err := s.refuseStoppedMember(&item.Value); err != nil {
+		return item.Value, 0, err
+	}
 	ops := []state.Op{}
 	if cluster.Value.Status.Writer != key {
 		s.restartWith(&cluster.Value, &item.Value, false)

@@ -22,7 +22,8 @@ func inWindow(window string, now time.Time) bool {
 // maintenanceCheck is how often windows are looked at.
 const maintenanceCheck = 20 * time.Second
 
-// maintain makes the changes that wait when their window has come, until ctx ends.
+// maintain makes the changes that wait when their window has come, and starts what
+// has been stopped for too long, until ctx ends.
 func (s *service) maintain(ctx context.Context) {
 	ticker := time.NewTicker(maintenanceCheck)
 	defer ticker.Stop()
@@ -43,7 +44,10 @@ func (s *service) maintain(ctx context.Context) {
 func (s *service) maintainAll(ctx context.Context, now time.Time) error {
 	var failed []error
 	for _, item := range s.clusters.All() {
-		if v := &item.Value; v.Spec.Pending == nil || v.DeleteRequested || !inWindow(v.Spec.PreferredMaintenanceWindow, now) {
+		if stoppedTooLong(&item.Value, now) {
+			failed = append(failed, s.startAfterLong(ctx, item.Key, now))
+		}
+		if v := &item.Value; refuseStopped(v) != nil || v.Spec.Pending == nil || v.DeleteRequested || !inWindow(v.Spec.PreferredMaintenanceWindow, now) {
 			continue
 		}
 		_, err := s.updateCluster(ctx, item.Key, func(v *aurora.DBCluster) error {
@@ -58,7 +62,7 @@ func (s *service) maintainAll(ctx context.Context, now time.Time) error {
 	}
 	for _, item := range s.instances.All() {
 		v := &item.Value
-		if !waits(&v.Spec) && !v.Spec.PendingUpdate || v.DeleteRequested || !inWindow(v.Spec.PreferredMaintenanceWindow, now) {
+		if !waits(&v.Spec) && !v.Spec.PendingUpdate || v.DeleteRequested || !inWindow(v.Spec.PreferredMaintenanceWindow, now) || s.refuseStoppedMember(v) != nil {
 			continue
 		}
 		failed = append(failed, s.maintainInstance(ctx, item.Key, v.Spec.PendingUpdate))

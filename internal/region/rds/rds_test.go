@@ -3,6 +3,7 @@ package rds_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -237,7 +238,15 @@ func (r region) controlCluster(ctx context.Context, item state.Item[aurora.DBClu
 		if writer != nil {
 			status.Writer = writer.ResourceID
 		}
-		if v.DeleteRequested || v.Status.ObservedGeneration == status.ObservedGeneration && v.Status.Writer == status.Writer {
+		if v.Spec.Stopped != nil {
+			status.Status = aurora.ClusterStatusStopped
+		}
+		for _, e := range v.Spec.CustomEndpoints {
+			status.CustomEndpoints = append(status.CustomEndpoints, aurora.CustomEndpointStatus{
+				ResourceID: e.ResourceID, Address: aurora.Address{Host: e.Identifier + ".custom.test", Port: 5432}})
+		}
+		if v.DeleteRequested || v.Status.ObservedGeneration == status.ObservedGeneration && v.Status.Writer == status.Writer &&
+			slices.Equal(v.Status.CustomEndpoints, status.CustomEndpoints) {
 			return state.ErrUnchanged
 		}
 		v.Status = status

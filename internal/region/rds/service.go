@@ -7,7 +7,6 @@ package rds
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +23,8 @@ type service struct {
 	clusters     *state.Mirror[aurora.DBCluster]
 	instances    *state.Mirror[aurora.DBInstance]
 	subnetGroups *state.Mirror[SubnetGroup]
+
+	subscriptions *state.Mirror[EventSubscription]
 
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
@@ -66,7 +67,15 @@ func (c Config) New(ctx context.Context) (*awswire.Service, error) {
 	if s.hosts, err = state.NewMirror(ctx, state.Hosts(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	if s.subscriptions, err = state.NewMirror(ctx, subscriptionTable(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	events, err := state.NewMirror(ctx, eventTable(store))
+	if err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	wire := s.register(awswire.RDS())
+	go s.notify(ctx, events)
 	go s.followGroups(ctx)
 	go s.maintain(ctx)
 	return wire, nil
@@ -79,6 +88,12 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, withKeys(s, s.ModifyDBCluster))
 	awswire.Register(wire, s.DeleteDBCluster)
 	awswire.Register(wire, s.FailoverDBCluster)
+	awswire.Register(wire, s.StopDBCluster)
+	awswire.Register(wire, s.StartDBCluster)
+	awswire.Register(wire, s.CreateDBClusterEndpoint)
+	awswire.Register(wire, s.DescribeDBClusterEndpoints)
+	awswire.Register(wire, s.ModifyDBClusterEndpoint)
+	awswire.Register(wire, s.DeleteDBClusterEndpoint)
 	awswire.Register(wire, withKeys(s, s.CreateDBInstance))
 	awswire.Register(wire, s.DescribeDBInstances)
 	awswire.Register(wire, withKeys(s, s.ModifyDBInstance))
@@ -90,6 +105,12 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.DeleteDBSubnetGroup)
 	awswire.Register(wire, s.DescribeEvents)
 	awswire.Register(wire, s.DescribeEventCategories)
+	awswire.Register(wire, s.CreateEventSubscription)
+	awswire.Register(wire, s.DescribeEventSubscriptions)
+	awswire.Register(wire, s.ModifyEventSubscription)
+	awswire.Register(wire, s.DeleteEventSubscription)
+	awswire.Register(wire, s.AddSourceIdentifierToSubscription)
+	awswire.Register(wire, s.RemoveSourceIdentifierFromSubscription)
 	awswire.Register(wire, s.ListTagsForResource)
 	awswire.Register(wire, s.AddTagsToResource)
 	awswire.Register(wire, s.RemoveTagsFromResource)
@@ -209,68 +230,4 @@ func (s *service) membersOf(clusterID string) []*aurora.DBInstance {
 	}
 	slices.SortFunc(members, byCreation)
 	return members
-}
-
-// updateCluster changes a cluster's Spec or tags, tells of it, and waits until it
-// is read.
-func (s *service) updateCluster(ctx context.Context, key string, change func(*aurora.DBCluster) error, checks ...state.Op) (aurora.DBCluster, error) {
-	table := state.DBClusters(s.store)
-	for {
-		item, err := table.Get(ctx, key)
-		if err != nil {
-			return item.Value, err
-		}
-		before := item.Value
-		err = change(&item.Value)
-		if errors.Is(err, state.ErrUnchanged) {
-			return item.Value, nil
-		}
-		if err != nil {
-			return item.Value, err
-		}
-		names, err := s.renames(ctx, state.KindDBCluster, &item.Value.Meta, clusterNames(&before), clusterNames(&item.Value))
-		if err != nil {
-			return item.Value, err
-		}
-		ops := append(state.EventOps(clusterEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
-		if err == nil {
-			return item.Value, s.clusters.WaitRevision(ctx, rev)
-		}
-		if !errors.Is(err, state.ErrConflict) || len(checks) > 0 {
-			return item.Value, err
-		}
-	}
-}
-
-// updateInstance changes an instance's Spec or tags, tells of it, and waits until
-// it is read.
-func (s *service) updateInstance(ctx context.Context, key string, change func(*aurora.DBInstance) error, checks ...state.Op) (aurora.DBInstance, error) {
-	table := state.DBInstances(s.store)
-	for {
-		item, err := table.Get(ctx, key)
-		if err != nil {
-			return item.Value, err
-		}
-		before := item.Value
-		err = change(&item.Value)
-		if errors.Is(err, state.ErrUnchanged) {
-			return item.Value, nil
-		}
-		if err != nil {
-			return item.Value, err
-		}
-		names, err := s.renames(ctx, state.KindDBInstance, &item.Value.Meta, instanceNames(&before), instanceNames(&item.Value))
-		if err != nil {
-			return item.Value, err
-		}
-		ops := append(state.EventOps(instanceEvents(before, item.Value)), table.PutOp(key, item.Value, item.Revision))
-		rev, err := s.store.Commit(ctx, slices.Concat(ops, names, checks)...)
-		if err == nil {
-			return item.Value, s.instances.WaitRevision(ctx, rev)
-		}
-		if !errors.Is(err, state.ErrConflict) || len(checks) > 0 {
-			return item.Value, err
-		}
-	}
 }

@@ -106,12 +106,27 @@ func (s *service) changeTags(ctx context.Context, arn string, change func([]auro
 		}
 		changed, err := s.updateCluster(ctx, item.Key, func(v *aurora.DBCluster) error { return edit(&v.Tags) })
 		return changed.Tags, err
+	case "cluster-endpoint":
+		item, at, err := s.customEndpoint(c, name)
+		if err != nil {
+			return nil, err
+		}
+		id := item.Value.Spec.CustomEndpoints[at].ResourceID
+		changed, err := s.updateCluster(ctx, item.Key, editEndpoint(id, func(e *aurora.CustomEndpoint) error { return edit(&e.Tags) }))
+		if err != nil {
+			return nil, err
+		}
+		_, e := endpointOf(&changed, id)
+		return e.Tags, nil
 	case "db":
 		item, err := s.instance(c, name)
 		if err != nil {
 			return nil, err
 		}
 		changed, err := s.updateInstance(ctx, item.Key, func(v *aurora.DBInstance) error { return edit(&v.Tags) })
+		return changed.Tags, err
+	case "es":
+		changed, err := s.updateSubscription(ctx, c, name, func(v *EventSubscription) error { return edit(&v.Tags) })
 		return changed.Tags, err
 	case "subgrp":
 		group, err := s.subnetGroup(c, name)
@@ -151,12 +166,24 @@ func (s *service) ListTagsForResource(ctx context.Context, in *rds.ListTagsForRe
 			return nil, err
 		}
 		tags = item.Value.Tags
+	case "cluster-endpoint":
+		item, at, err := s.customEndpoint(c, name)
+		if err != nil {
+			return nil, err
+		}
+		tags = item.Value.Spec.CustomEndpoints[at].Tags
 	case "db":
 		item, err := s.instance(c, name)
 		if err != nil {
 			return nil, err
 		}
 		tags = item.Value.Tags
+	case "es":
+		subscription, err := s.subscription(c, name)
+		if err != nil {
+			return nil, err
+		}
+		tags = subscription.Tags
 	case "subgrp":
 		group, err := s.subnetGroup(c, name)
 		if err != nil {

@@ -54,9 +54,9 @@ type Service struct {
 // New returns the SNS service, which delivers messages until ctx ends.
 func New(ctx context.Context, cfg Config) (Service, error) {
 	a := &API{
-		store: cfg.Store, topics: state.NewTable[Topic](cfg.Store, "region/sns-topics"),
-		subscriptions: state.NewTable[Subscription](cfg.Store, "region/sns-subscriptions"),
-		deliveries:    state.NewTable[Delivery](cfg.Store, "region/sns-deliveries"),
+		store: cfg.Store, topics: topicTable(cfg.Store),
+		subscriptions: subscriptionTable(cfg.Store),
+		deliveries:    deliveryTable(cfg.Store),
 		keyring:       cfg.Keyring, url: cfg.URL, allowed: cfg.Allow, logger: cfg.Logger, retryDelay: cfg.RetryDelay,
 	}
 	if a.retryDelay == 0 {
