@@ -11,8 +11,9 @@ import (
 // could take over in its place.
 const takeoverPatience = 10 * time.Second
 
-// mutePatience is how long a writer leads before the silence of its log counts.
-const mutePatience = 5 * time.Second
+// mutePatience is how long a writer leads before the silence of its log counts: its
+// copies elsewhere may have been repaired just now, and get its WAL from then on.
+const mutePatience = 2 * time.Second
 
 // movePatience is how long a writer's host may be lost before the writer, when
 // there is no reader to take over, is built again on another one.

@@ -115,8 +115,9 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	return nil
 }
 
-// answerLimit is how long a server that is there may take to answer.
-const answerLimit = 5 * time.Second
+// answerLimit is how long a server that is there may take to answer: as long as it
+// may while it is watched.
+const answerLimit = beatLimit
 
 // answers asks the server for its status. A writer that the log has left is not
 // watched until the log follows it again: if it does not answer, as when it is
