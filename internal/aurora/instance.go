@@ -71,6 +71,9 @@ type DBInstanceStatus struct {
 	Host             string  `json:"host,omitempty"`             // the id of the Host that runs it
 	Endpoint         Address `json:"endpoint,omitzero"`
 	Task             Task    `json:"task,omitzero"`
+	// Lagging says that the reader endpoint does not lead to the instance while
+	// another reader lags less.
+	Lagging bool `json:"lagging,omitempty"`
 }
 
 // Task is the standing order of the controller to the node: make the instance's
@@ -163,8 +166,29 @@ type ServerReport struct {
 	Suspect string `json:"suspect,omitempty"`
 	// Stalled says that commits wait because the log has no quorum.
 	Stalled bool `json:"stalled,omitempty"`
+	// Lagging says that a reader shows what is too old: it replays WAL too slowly.
+	Lagging bool `json:"lagging,omitempty"`
+	// Stuck says that a reader replays nothing although it has WAL to replay.
+	Stuck bool `json:"stuck,omitempty"`
+	// ReplayBytes is roughly how much WAL is to be replayed before the instance
+	// could be the writer: what a reader is behind, and what a writer would have to
+	// after a crash. It is rounded by ReplayStep, so that it changes seldom.
+	ReplayBytes int64 `json:"replayBytes,omitempty"`
 	// Message says for people what is being done or what is wrong.
 	Message string `json:"message,omitempty"`
+}
+
+// ReplayStep rounds down to a power of two, and below 64 MiB to nothing.
+func ReplayStep(bytes int64) int64 {
+	const least = 64 << 20
+	if bytes < least {
+		return 0
+	}
+	step := int64(least)
+	for step <= bytes/2 {
+		step *= 2
+	}
+	return step
 }
 
 // Sight is what was last seen of an instance's WAL, for those on other hosts who

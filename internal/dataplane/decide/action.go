@@ -210,6 +210,20 @@ func (a SetInstanceStatus) apply(w *World) {
 	st.Status, st.Reason, st.ObservedGeneration = a.Status, a.Reason, a.ObservedGeneration
 }
 
+// SetLagging takes a reader out of the reader endpoint, or back into it.
+type SetLagging struct {
+	Instance string
+	Lagging  bool
+}
+
+func (a SetLagging) String() string {
+	if a.Lagging {
+		return a.Instance + " lags too much to be read from"
+	}
+	return a.Instance + " does not lag any more"
+}
+func (a SetLagging) apply(w *World) { w.instance(a.Instance).Status.Lagging = a.Lagging }
+
 // RemoveInstance forgets an instance of which nothing is left, or whose data the
 // cluster retains.
 type RemoveInstance struct{ Instance string }

@@ -39,6 +39,7 @@ func (d *decision) pass() int {
 		d.retain()
 	}
 	d.setTasks()
+	d.observeReaders()
 	d.removeInstances()
 	d.showInstances()
 	d.removeCluster()

@@ -110,6 +110,7 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	}
 	w.leads, w.detached = o.task.Term, false
 	w.seen.Suspect, w.seen.Lost, w.seen.Restarting = "", false, false
+	w.owe(debt{})
 	w.setStalled(false)
 	w.startMonitor(ctx, s, o)
 	return nil

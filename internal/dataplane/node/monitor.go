@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 )
@@ -19,6 +20,9 @@ const (
 	// beatLimit how long it may take to do so.
 	beatInterval = 500 * time.Millisecond
 	beatLimit    = 1500 * time.Millisecond
+	// weighEvery is after how many beats it is asked how much WAL a crash would have
+	// it replay.
+	weighEvery = 8
 	// stallLimit is how long the log may be without a quorum before the writer is
 	// taken from its clients, who might read what is no longer so.
 	stallLimit = 3 * time.Second
@@ -31,6 +35,13 @@ type alarm struct {
 	stalled  *bool          // commits wait for the log
 	stray    bool           // the reader does not follow
 	crash    postgres.Crash // what a user wants to see crash
+	debt     *debt          // what is to be replayed
+}
+
+// debt is what a server has to replay, as it is reported.
+type debt struct {
+	bytes          int64 // by aurora.ReplayStep
+	lagging, stuck bool
 }
 
 // startMonitor watches the writer until stopMonitor or the worker's end.
@@ -59,9 +70,21 @@ func (w *worker) stopMonitor() {
 	}
 }
 
+// owe takes into the report what the server has to replay, and says whether that is
+// news.
+func (w *worker) owe(d debt) bool {
+	before := debt{bytes: w.seen.ReplayBytes, lagging: w.seen.Lagging, stuck: w.seen.Stuck}
+	w.seen.ReplayBytes, w.seen.Lagging, w.seen.Stuck = d.bytes, d.lagging, d.stuck
+	return before != d
+}
+
 // heed takes an alarm into the report.
 func (w *worker) heed(ctx context.Context, a alarm) {
 	switch {
+	case a.debt != nil:
+		if !w.owe(*a.debt) {
+			return
+		}
 	case a.crash != "":
 		w.crash(ctx, a.crash)
 	case a.detached:
@@ -129,8 +152,11 @@ func (m *monitor) run(ctx context.Context) {
 	group.Go(func() error {
 		tick := time.NewTicker(beatInterval)
 		defer tick.Stop()
-		for {
+		for n := 0; ; n++ {
 			m.beat(ctx)
+			if n%weighEvery == 0 && m.suspect == "" {
+				m.weigh(ctx)
+			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -181,6 +207,22 @@ func (m *monitor) beat(ctx context.Context) {
 		m.saw(postgres.Sight{At: time.Now(), DurableLSN: lsn})
 		m.follow(limited, ctx, lsn)
 	}
+}
+
+// weigh reports how much WAL is to be replayed if the server crashes now. A server
+// that does not say it is suspected by its beats, if it is to be.
+func (m *monitor) weigh(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	if m.conn == nil || m.conn.IsClosed() {
+		return
+	}
+	bytes, err := postgres.RedoBytes(limited, m.conn)
+	if err != nil {
+		m.hangUp()
+		return
+	}
+	m.raise(ctx, alarm{debt: &debt{bytes: aurora.ReplayStep(bytes)}})
 }
 
 func (m *monitor) write(ctx context.Context) (wal.LSN, error) {
