@@ -74,6 +74,11 @@ type DBInstanceStatus struct {
 	// Lagging says that the reader endpoint does not lead to the instance while
 	// another reader lags less.
 	Lagging bool `json:"lagging,omitempty"`
+	// Damaged says that users were told of damaged pages, and Recovering that the
+	// instance's data is made anew for that, since the time of Recovery.
+	Damaged    bool      `json:"damaged,omitempty"`
+	Recovering bool      `json:"recovering,omitempty"`
+	Recovery   time.Time `json:"recovery,omitzero"`
 }
 
 // Task is the standing order of the controller to the node: make the instance's
@@ -93,6 +98,9 @@ type Task struct {
 	ReachLSN uint64 `json:"reachLsn,omitempty"`
 	// Timeline is the number that a promotion in Term makes; 0: no promotion.
 	Timeline int `json:"timeline,omitempty"`
+	// Rebuild greater than the report's Rebuilt has a reader throw its data away and
+	// get it anew.
+	Rebuild int64 `json:"rebuild,omitempty"`
 	// Generation greater than the report's ObservedGeneration is the server's turn
 	// to take the newest settings, with a restart if they need one.
 	Generation int64 `json:"generation,omitempty"`
@@ -174,6 +182,10 @@ type ServerReport struct {
 	// could be the writer: what a reader is behind, and what a writer would have to
 	// after a crash. It is rounded by ReplayStep, so that it changes seldom.
 	ReplayBytes int64 `json:"replayBytes,omitempty"`
+	// Damaged names the databases in which pages that are read fail their checksums,
+	// until the data is made anew. Rebuilt is the Task.Rebuild that was done last.
+	Damaged string `json:"damaged,omitempty"`
+	Rebuilt int64  `json:"rebuilt,omitempty"`
 	// Message says for people what is being done or what is wrong.
 	Message string `json:"message,omitempty"`
 }

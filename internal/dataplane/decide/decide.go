@@ -40,6 +40,7 @@ func (d *decision) pass() int {
 	}
 	d.setTasks()
 	d.observeReaders()
+	d.observeDamage()
 	d.removeInstances()
 	d.showInstances()
 	d.removeCluster()

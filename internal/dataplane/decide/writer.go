@@ -89,6 +89,8 @@ func (d *decision) handOver() {
 			d.do(SetHandover{nil}) // the pause is over
 		} else if d.Cluster.Spec.Failover.Generation != d.Cluster.Status.FailoverGeneration {
 			d.answerFailover(w)
+		} else if h == nil {
+			d.evade(w)
 		}
 	case h != nil && h.StopLSN == 0 && d.away(w):
 		d.handBack(w)
@@ -127,9 +129,14 @@ func (d *decision) answerFailover(w *aurora.DBInstance) {
 		d.do(Announce{aurora.FailoverFailed(&d.Cluster)})
 		return
 	}
+	d.handOverTo(w, heirs[i], request.Target)
+}
+
+// handOverTo begins a handover that users are told of, by its most likely outcome.
+func (d *decision) handOverTo(w, heir *aurora.DBInstance, target string) {
 	d.do(SetFailedOver{w.ResourceID})
-	d.do(Announce{aurora.FailoverStarted(&d.Cluster, heirs[i].Spec.Identifier, sameZone(w, heirs[i]))})
-	d.beginHandover(w, request.Target)
+	d.do(Announce{aurora.FailoverStarted(&d.Cluster, heir.Spec.Identifier, sameZone(w, heir))})
+	d.beginHandover(w, target)
 }
 
 // finishHandover promotes the wanted reader, or the best one, that has everything.
@@ -160,7 +167,8 @@ func (d *decision) handBack(w *aurora.DBInstance) {
 }
 
 // heirs returns the readers that may become the writer, the preferred first:
-// promotion tier, then memory, then age. Those with much to replay come last.
+// promotion tier, then memory, then age. Those with much to replay come last, and
+// after them those with damaged pages.
 func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
 	var heirs []*aurora.DBInstance
 	for i := range d.Instances {
@@ -172,7 +180,7 @@ func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
 	slices.SortStableFunc(heirs, func(a, b *aurora.DBInstance) int {
 		ma, _ := aurora.ClassMemory(a.Spec.Class)
 		mb, _ := aurora.ClassMemory(b.Spec.Class)
-		return cmp.Or(boolInt(far(a))-boolInt(far(b)), a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
+		return cmp.Or(boolInt(a.Server.Damaged != "")-boolInt(b.Server.Damaged != ""), boolInt(far(a))-boolInt(far(b)), a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
 	})
 	return heirs
 }

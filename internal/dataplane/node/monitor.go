@@ -20,9 +20,8 @@ const (
 	// beatLimit how long it may take to do so.
 	beatInterval = 500 * time.Millisecond
 	beatLimit    = 1500 * time.Millisecond
-	// weighEvery is after how many beats it is asked how much WAL a crash would have
-	// it replay.
-	weighEvery = 8
+	// examineEvery is after how many beats it is asked for the rest of its health.
+	examineEvery = 8
 	// stallLimit is how long the log may be without a quorum before the writer is
 	// taken from its clients, who might read what is no longer so.
 	stallLimit = 3 * time.Second
@@ -35,13 +34,15 @@ type alarm struct {
 	stalled  *bool          // commits wait for the log
 	stray    bool           // the reader does not follow
 	crash    postgres.Crash // what a user wants to see crash
-	debt     *debt          // what is to be replayed
+	health   *health
 }
 
-// debt is what a server has to replay, as it is reported.
-type debt struct {
-	bytes          int64 // by aurora.ReplayStep
-	lagging, stuck bool
+// health is what makes one server a worse writer, or reader, than another.
+type health struct {
+	debt    int64 // bytes to replay, by aurora.ReplayStep
+	lagging bool
+	stuck   bool
+	damaged string // databases with pages that fail their checksums
 }
 
 // startMonitor watches the writer until stopMonitor or the worker's end.
@@ -70,19 +71,23 @@ func (w *worker) stopMonitor() {
 	}
 }
 
-// owe takes into the report what the server has to replay, and says whether that is
-// news.
-func (w *worker) owe(d debt) bool {
-	before := debt{bytes: w.seen.ReplayBytes, lagging: w.seen.Lagging, stuck: w.seen.Stuck}
-	w.seen.ReplayBytes, w.seen.Lagging, w.seen.Stuck = d.bytes, d.lagging, d.stuck
-	return before != d
+// takeHealth takes a server's health into the report, and says whether it has
+// changed. Damage stays until the data is made anew: PostgreSQL forgets it in a crash.
+func (w *worker) takeHealth(h health) bool {
+	before := w.seen
+	w.seen.ReplayBytes, w.seen.Lagging, w.seen.Stuck = h.debt, h.lagging, h.stuck
+	if h.damaged != "" && h.damaged != w.seen.Damaged {
+		w.log.Error("node: pages fail their checksums", "databases", h.damaged)
+		w.seen.Damaged = h.damaged
+	}
+	return before != w.seen
 }
 
 // heed takes an alarm into the report.
 func (w *worker) heed(ctx context.Context, a alarm) {
 	switch {
-	case a.debt != nil:
-		if !w.owe(*a.debt) {
+	case a.health != nil:
+		if !w.takeHealth(*a.health) {
 			return
 		}
 	case a.crash != "":
@@ -154,8 +159,8 @@ func (m *monitor) run(ctx context.Context) {
 		defer tick.Stop()
 		for n := 0; ; n++ {
 			m.beat(ctx)
-			if n%weighEvery == 0 && m.suspect == "" {
-				m.weigh(ctx)
+			if n%examineEvery == 0 && m.suspect == "" {
+				m.examine(ctx)
 			}
 			select {
 			case <-tick.C:
@@ -209,20 +214,25 @@ func (m *monitor) beat(ctx context.Context) {
 	}
 }
 
-// weigh reports how much WAL is to be replayed if the server crashes now. A server
-// that does not say it is suspected by its beats, if it is to be.
-func (m *monitor) weigh(ctx context.Context) {
+// examine reports how much WAL is to be replayed if the server crashes now, and
+// damaged pages. A server that does not say it is suspected by its beats, if it is
+// to be.
+func (m *monitor) examine(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, beatLimit)
 	defer cancel()
 	if m.conn == nil || m.conn.IsClosed() {
 		return
 	}
 	bytes, err := postgres.RedoBytes(limited, m.conn)
+	h := health{debt: aurora.ReplayStep(bytes)}
+	if err == nil {
+		h.damaged, err = postgres.Damaged(limited, m.conn)
+	}
 	if err != nil {
 		m.hangUp()
 		return
 	}
-	m.raise(ctx, alarm{debt: &debt{bytes: aurora.ReplayStep(bytes)}})
+	m.raise(ctx, alarm{health: &h})
 }
 
 func (m *monitor) write(ctx context.Context) (wal.LSN, error) {

@@ -124,26 +124,29 @@ func (r *readerWatch) look(watching context.Context) error {
 	if streaming {
 		r.since = time.Now()
 	}
-	owes := r.owes(seen)
+	h := r.health(seen)
+	if h.damaged, err = postgres.Damaged(ctx, r.conn); err != nil {
+		return err
+	}
 	select {
-	case r.alarms <- alarm{debt: &owes}:
+	case r.alarms <- alarm{health: &h}:
 	case <-watching.Done():
 	}
 	return nil
 }
 
-// owes is what the reader has to replay of what it has.
-func (r *readerWatch) owes(seen postgres.Sight) debt {
+// health is how far the reader is behind what it has.
+func (r *readerWatch) health(seen postgres.Sight) health {
 	if r.lagging {
 		r.lagging = seen.Lag > lagEnd
 	} else {
 		r.lagging = seen.Lag > lagLimit
 	}
-	d := debt{lagging: r.lagging, stuck: r.progress.stuck(seen.At, seen.ReplayLSN, seen.DurableLSN)}
+	h := health{lagging: r.lagging, stuck: r.progress.stuck(seen.At, seen.ReplayLSN, seen.DurableLSN)}
 	if seen.DurableLSN > seen.ReplayLSN {
-		d.bytes = aurora.ReplayStep(int64(seen.DurableLSN - seen.ReplayLSN))
+		h.debt = aurora.ReplayStep(int64(seen.DurableLSN - seen.ReplayLSN))
 	}
-	return d
+	return h
 }
 
 // shipping says whether the log has a writer that a reader could follow.
