@@ -173,6 +173,8 @@ type DBClusterStatus struct {
 	TermSince time.Time `json:"termSince,omitzero"`
 	// FailoverGeneration is the Spec.Failover.Generation that was answered.
 	FailoverGeneration int64 `json:"failoverGeneration,omitempty"`
+	// Evaded is when the role last left a writer for its damaged pages.
+	Evaded time.Time `json:"evaded,omitzero"`
 	// FailedOver is the writer that the failover which goes on began with; empty
 	// when the writer of Term serves.
 	FailedOver string `json:"failedOver,omitempty"`

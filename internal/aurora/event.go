@@ -120,6 +120,21 @@ func InstanceShutdown(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0004", "availability", "DB instance shutdown.")
 }
 
+// ReplicationStopped and ReplicationResumed: a reader lags too much to be read
+// from, and does not any more.
+func ReplicationStopped(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0045", "read replica", "Replication has stopped.")
+}
+func ReplicationResumed(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0046", "read replica", "Replication for the Read Replica resumed.")
+}
+
+// InstanceDamaged: pages that were read fail their checksums.
+func InstanceDamaged(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0036", "failure", fmt.Sprintf(
+		"Database instance in %s. Pages of %s fail their checksums.", in.Status.Status, in.Server.Damaged))
+}
+
 // RecoveryStarted and RecoveryCompleted: an instance is rebuilt from copies.
 func RecoveryStarted(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0020", "recovery",

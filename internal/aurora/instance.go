@@ -71,6 +71,14 @@ type DBInstanceStatus struct {
 	Host             string  `json:"host,omitempty"`             // the id of the Host that runs it
 	Endpoint         Address `json:"endpoint,omitzero"`
 	Task             Task    `json:"task,omitzero"`
+	// Lagging says that the reader endpoint does not lead to the instance while
+	// another reader lags less.
+	Lagging bool `json:"lagging,omitempty"`
+	// Damaged says that users were told of damaged pages, and Recovering that the
+	// instance's data is made anew for that, since the time of Recovery.
+	Damaged    bool      `json:"damaged,omitempty"`
+	Recovering bool      `json:"recovering,omitempty"`
+	Recovery   time.Time `json:"recovery,omitzero"`
 }
 
 // Task is the standing order of the controller to the node: make the instance's
@@ -90,6 +98,9 @@ type Task struct {
 	ReachLSN uint64 `json:"reachLsn,omitempty"`
 	// Timeline is the number that a promotion in Term makes; 0: no promotion.
 	Timeline int `json:"timeline,omitempty"`
+	// Rebuild greater than the report's Rebuilt has a reader throw its data away and
+	// get it anew.
+	Rebuild int64 `json:"rebuild,omitempty"`
 	// Generation greater than the report's ObservedGeneration is the server's turn
 	// to take the newest settings, with a restart if they need one.
 	Generation int64 `json:"generation,omitempty"`
@@ -163,8 +174,33 @@ type ServerReport struct {
 	Suspect string `json:"suspect,omitempty"`
 	// Stalled says that commits wait because the log has no quorum.
 	Stalled bool `json:"stalled,omitempty"`
+	// Lagging says that a reader shows what is too old: it replays WAL too slowly.
+	Lagging bool `json:"lagging,omitempty"`
+	// Stuck says that a reader replays nothing although it has WAL to replay.
+	Stuck bool `json:"stuck,omitempty"`
+	// ReplayBytes is roughly how much WAL is to be replayed before the instance
+	// could be the writer: what a reader is behind, and what a writer would have to
+	// after a crash. It is rounded by ReplayStep, so that it changes seldom.
+	ReplayBytes int64 `json:"replayBytes,omitempty"`
+	// Damaged names the databases in which pages that are read fail their checksums,
+	// until the data is made anew. Rebuilt is the Task.Rebuild that was done last.
+	Damaged string `json:"damaged,omitempty"`
+	Rebuilt int64  `json:"rebuilt,omitempty"`
 	// Message says for people what is being done or what is wrong.
 	Message string `json:"message,omitempty"`
+}
+
+// ReplayStep rounds down to a power of two, and below 64 MiB to nothing.
+func ReplayStep(bytes int64) int64 {
+	const least = 64 << 20
+	if bytes < least {
+		return 0
+	}
+	step := int64(least)
+	for step <= bytes/2 {
+		step *= 2
+	}
+	return step
 }
 
 // Sight is what was last seen of an instance's WAL, for those on other hosts who

@@ -50,6 +50,7 @@ type HostZone struct {
 type Silence struct {
 	Host    string    `json:"host"`
 	Cluster string    `json:"cluster"` // resource id
+	Term    int64     `json:"term"`    // of the writer
 	Since   time.Time `json:"since"`
 }
 

@@ -23,6 +23,7 @@ type Config struct {
 	Dir    string // data directory, 0700
 	Socket string // unix socket for clients
 	Quiet  bool   // log only what ends the process
+	Quota  int64  // bytes that its file may have; 0: 2 GiB
 	// Peer is there when other hosts can have members too. Without it etcd is the
 	// only one, and its peer socket is beside that for clients.
 	Peer *Peer
@@ -65,11 +66,12 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("start etcd in %s: %w", c.Dir, err)
 	}
 	defer server.Close()
+	keeping, stop := context.WithCancel(ctx)
+	var kept sync.WaitGroup
+	defer kept.Wait()
+	defer stop()
+	kept.Go(func() { c.keepRoom(keeping, server.Server) })
 	if c.Peer != nil {
-		keeping, stop := context.WithCancel(ctx)
-		var kept sync.WaitGroup
-		defer kept.Wait()
-		defer stop()
 		kept.Go(func() { c.Peer.keep(keeping, server.Server) })
 	}
 	select {
@@ -103,7 +105,7 @@ func config(c Config, join string) (*embed.Config, error) {
 	if join != "" {
 		cfg.InitialCluster, cfg.ClusterState = join, embed.ClusterStateFlagExisting
 	}
-	cfg.QuotaBackendBytes = quotaBytes
+	cfg.QuotaBackendBytes = c.quota()
 	cfg.AutoCompactionMode = embed.CompactorModePeriodic
 	cfg.AutoCompactionRetention = compactRetention
 	cfg.TickMs, cfg.ElectionMs = 50, 500

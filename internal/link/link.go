@@ -25,8 +25,9 @@ import (
 )
 
 // Silence is how long another host may be silent before everything that was said
-// to it, and by it, is given up.
-const Silence = 3 * time.Second
+// to it, and by it, is given up. It is asked six times in that time. A packet that
+// is lost and sent again three times, after 0.2, 0.6 and 1.4 s, is still in time.
+const Silence = 2 * time.Second
 
 // dialLimit is how long it may take to reach another host.
 const dialLimit = time.Second

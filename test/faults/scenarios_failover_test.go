@@ -26,6 +26,7 @@ func TestFailoverScenarios(t *testing.T) {
 		{numbers: "43", name: "controllers and node die between promotion and its news", do: diesAfterPromotion},
 		{numbers: "45", name: "the chosen reader lags, and cannot replay", do: heirCannotReplay},
 		{numbers: "45", name: "the chosen reader lags", do: heirLags},
+		{numbers: "45", name: "no reader replays", do: noReaderReplays},
 		{numbers: "46", name: "the chosen reader dies before its promotion", do: heirDies},
 		{numbers: "47", name: "copies of the log lost while another one is rebuilt", do: copiesLostWhileOneIsRebuilt},
 		{numbers: "50", name: "rebuilds of a reader interrupted", do: interruptedRebuilds},
@@ -142,6 +143,28 @@ func heirLags(c *cluster, o *oracle) {
 	settle(300 * time.Millisecond)
 	thaw()
 	c.t.Logf("a commit after %v", c.commitsGoOn())
+}
+
+// noReaderReplays: with much WAL to replay at the readers and none at the writer, a
+// restart in place is the shorter way.
+func noReaderReplays(c *cluster, o *oracle) {
+	thaw := c.freezeReplay(c.standbys()...)
+	defer thaw()
+	c.fill(200)
+	c.exec(c.session(c.writer), "CHECKPOINT")
+	settle(6 * time.Second) // the node looks at what a writer would have to replay every 4 s
+	was := c.primary().instance
+	o.takeGap()
+	began := time.Now()
+	killWriter.do(c, nil)
+	c.commitsGoOn()
+	c.t.Logf("a commit after %v", time.Since(began))
+	if now := c.primary().instance; now != was {
+		c.t.Errorf("%s took over, who could not replay", now)
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		c.t.Errorf("it took %v", took)
+	}
 }
 
 func heirDies(c *cluster, o *oracle) {

@@ -82,7 +82,8 @@ type controller struct {
 func (r *controller) dispatch(ctx context.Context) {
 	news := map[string]fingerprint{}
 	for _, item := range r.mirrors.clusters.All() {
-		news[item.Key] = fingerprint{revision: item.Revision, count: 1}
+		unheard := len(r.mirrors.unheard(item.Key, item.Value.Status.Term))
+		news[item.Key] = fingerprint{revision: item.Revision, count: 1, unheard: unheard}
 	}
 	for _, item := range r.mirrors.instances.All() {
 		id := item.Value.Spec.ClusterResourceID
@@ -93,7 +94,6 @@ func (r *controller) dispatch(ctx context.Context) {
 	hosts := r.hosts.see(r.mirrors, time.Now())
 	for id, f := range news {
 		f.hosts = hosts
-		f.unheard = len(r.mirrors.unheard(id))
 		w := r.workers[id]
 		if w == nil {
 			w = r.start(ctx, id)

@@ -82,11 +82,12 @@ func (w *worker) silent(ctx context.Context, world decide.World) bool {
 	return false
 }
 
-// unheard are the hosts whose copies of a cluster's log get nothing.
-func (m *mirrors) unheard(cluster string) []string {
+// unheard are the hosts whose copies of a cluster's log get nothing from the writer
+// of a term.
+func (m *mirrors) unheard(cluster string, term int64) []string {
 	var hosts []string
 	for _, item := range m.silences.All() {
-		if item.Value.Cluster == cluster {
+		if item.Value.Cluster == cluster && item.Value.Term == term {
 			hosts = append(hosts, item.Value.Host)
 		}
 	}

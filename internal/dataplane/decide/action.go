@@ -228,6 +228,58 @@ func (a SetInstanceStatus) apply(w *World) {
 	st.Status, st.Reason, st.ObservedGeneration = a.Status, a.Reason, a.ObservedGeneration
 }
 
+// SetLagging takes a reader out of the reader endpoint, or back into it.
+type SetLagging struct {
+	Instance string
+	Lagging  bool
+}
+
+func (a SetLagging) String() string {
+	if a.Lagging {
+		return a.Instance + " lags too much to be read from"
+	}
+	return a.Instance + " does not lag any more"
+}
+func (a SetLagging) apply(w *World) { w.instance(a.Instance).Status.Lagging = a.Lagging }
+
+// SetDamaged records that users were told of an instance's damaged pages.
+type SetDamaged struct {
+	Instance string
+	Damaged  bool
+}
+
+func (a SetDamaged) String() string {
+	if a.Damaged {
+		return a.Instance + " has damaged pages"
+	}
+	return a.Instance + " has no damaged pages any more"
+}
+func (a SetDamaged) apply(w *World) { w.instance(a.Instance).Status.Damaged = a.Damaged }
+
+// SetRecovery records that an instance's data is made anew, and since when.
+type SetRecovery struct {
+	Instance string
+	On       bool
+	Since    time.Time
+}
+
+func (a SetRecovery) String() string {
+	if a.On {
+		return "make the data of " + a.Instance + " anew"
+	}
+	return "the data of " + a.Instance + " was made anew"
+}
+func (a SetRecovery) apply(w *World) {
+	st := &w.instance(a.Instance).Status
+	st.Recovering, st.Recovery = a.On, a.Since
+}
+
+// SetEvaded records that the role leaves a writer for its damaged pages.
+type SetEvaded struct{ At time.Time }
+
+func (a SetEvaded) String() string { return "the writer has damaged pages, and hands its role over" }
+func (a SetEvaded) apply(w *World) { w.Cluster.Status.Evaded = a.At }
+
 // RemoveInstance forgets an instance of which nothing is left, or whose data the
 // cluster retains.
 type RemoveInstance struct{ Instance string }

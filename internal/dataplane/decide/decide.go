@@ -45,6 +45,8 @@ func (d *decision) pass() int {
 		}
 	}
 	d.setTasks()
+	d.observeReaders()
+	d.observeDamage()
 	d.removeInstances()
 	d.showInstances()
 	d.removeCluster()

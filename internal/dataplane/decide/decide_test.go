@@ -115,6 +115,8 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 			},
 			"host returns":      func(*rapid.T) { s.w.Lost, s.w.Silent = map[string]time.Time{}, false },
 			"log has no quorum": func(t *rapid.T) { s.stall(pick(t), true) },
+			"page is damaged":   func(t *rapid.T) { s.damage(pick(t)) },
+			"server lags":       func(t *rapid.T) { s.owe(t, pick(t)) },
 			"server hangs":      func(t *rapid.T) { s.suspect(pick(t)) },
 			"disk is lost":      func(t *rapid.T) { s.loseDisk(pick(t)) },
 			"failover": func(t *rapid.T) {

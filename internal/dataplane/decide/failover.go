@@ -11,8 +11,9 @@ import (
 // could take over in its place.
 const takeoverPatience = 10 * time.Second
 
-// mutePatience is how long a writer leads before the silence of its log counts.
-const mutePatience = 5 * time.Second
+// mutePatience is how long a writer leads before the silence of its log counts: its
+// copies elsewhere may have been repaired just now, and get its WAL from then on.
+const mutePatience = 2 * time.Second
 
 // movePatience is how long a writer's host may be lost before the writer, when
 // there is no reader to take over, is built again on another one.
@@ -29,7 +30,7 @@ func Waits(w World) bool {
 
 // failOver gives the cluster a writer again when the present one has ended, does
 // not prove that it works, or does not get up: the best reader that serves, or
-// else the same instance in a new term.
+// else, or where that is clearly sooner, the same instance in a new term.
 func (d *decision) failOver() {
 	w, st := d.writer(), d.Cluster.Status
 	if w == nil && st.FailedOver != "" {
@@ -52,26 +53,27 @@ func (d *decision) failOver() {
 	ended := w.Server.EndedTerm >= st.Term
 	suspect := w.Server.Suspect != "" && w.Server.Term == st.Term
 	stopping := w.Server.Restarting && w.Server.Term == st.Term // its node says when it has stopped
-	late := d.now.Sub(st.TermSince) >= takeoverPatience && len(heirs) > 0 && !d.writerRuns() && !stopping
+	late := d.now.Sub(st.TermSince) >= patience(w, heirs) && len(heirs) > 0 && !d.writerRuns() && !stopping
 	if !ended && !suspect && !late && !away && !cutOff || !st.Initialized && !ended {
 		return
 	}
 	if away && len(heirs) == 0 && !d.canMove(w) {
 		return // its host may come back, and has the newest data
 	}
+	inPlace := len(heirs) == 0 || w.Server.Restarting || d.restartsSooner(w, heirs)
 	if st.FailedOver == "" && st.Initialized && !(w.Server.Restarting && awaitsRestart(w)) {
 		d.do(SetFailedOver{w.ResourceID})
-		if len(heirs) > 0 && !w.Server.Restarting {
+		if !inPlace {
 			d.do(Announce{aurora.FailoverStarted(&d.Cluster, heirs[0].Spec.Identifier, sameZone(w, heirs[0]))})
 		} else {
 			d.do(Announce{aurora.InstanceShutdown(w)})
 		}
 	}
-	if len(heirs) > 0 && !w.Server.Restarting {
-		d.promote(heirs[0], 0)
+	if inPlace {
+		d.restart(w)
 		return
 	}
-	d.restart(w)
+	d.promote(heirs[0], 0)
 }
 
 // awaitsRestart says whether a server is restarted for what a user wants of it,

@@ -127,6 +127,13 @@ func (s *sim) execute(t *rapid.T, i int) {
 		in.Server.StopLSN = s.lsn[id]
 		return
 	case aurora.RoleReader:
+		if task.Rebuild > in.Server.Rebuilt {
+			if w := s.writerNow(); w.Server.Damaged != "" {
+				t.Fatalf("%s is made anew from %s, which has damaged pages", id, w.ResourceID)
+			}
+			delete(s.lsn, id)
+			in.Server.Rebuilt, in.Server.Damaged = task.Rebuild, ""
+		}
 		up, ok := s.lsn[task.Upstream]
 		if _, own := s.lsn[id]; !own && (!ok || up == 0 || s.lost(s.at[task.Upstream])) {
 			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "upstream is away"
@@ -138,10 +145,12 @@ func (s *sim) execute(t *rapid.T, i int) {
 			in.Server.ReachedLSN = task.ReachLSN
 		}
 		in.Server.Suspect = ""
+		in.Server.Stuck, in.Server.Lagging, in.Server.ReplayBytes = false, false, 0
 	case aurora.RoleWriter:
 		if !s.leads(t, in) {
 			return
 		}
+		in.Server.Stuck, in.Server.Lagging, in.Server.ReplayBytes = false, false, 0
 		in.Server.MasterPasswordGeneration = s.w.Cluster.Spec.MasterPasswordGeneration
 		in.Server.SystemIdentifier = "7"
 	}
@@ -257,6 +266,23 @@ func (s *sim) crash(i int) {
 		in.Server.Phase = aurora.PhaseStarting
 	case in.Server.Phase == aurora.PhaseStopped:
 		in.Server.StopLSN = 0
+	}
+}
+
+// owe has the node see that the server of instance i has much to replay.
+func (s *sim) owe(t *rapid.T, i int) {
+	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning {
+		in.Server.ReplayBytes = rapid.Int64Range(0, 4).Draw(t, "GiB") << 30
+		if in.Server.Role == aurora.RoleReader {
+			in.Server.Stuck, in.Server.Lagging = rapid.Bool().Draw(t, "stuck"), rapid.Bool().Draw(t, "lagging")
+		}
+	}
+}
+
+// damage has the node see damaged pages of instance i.
+func (s *sim) damage(i int) {
+	if in := &s.w.Instances[i]; in.Server.Phase == aurora.PhaseRunning {
+		in.Server.Damaged = "postgres"
 	}
 }
 

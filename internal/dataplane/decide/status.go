@@ -74,6 +74,12 @@ func (d *decision) instanceReason(in *aurora.DBInstance) string {
 		return "the writer goes when a reader is ready to take over"
 	case d.away(in):
 		return "its host " + in.Status.Host + " does not answer"
+	case in.Status.Damaged && in.Status.Recovering:
+		return "its data is made anew: pages of " + in.Server.Damaged + " fail their checksums"
+	case in.Status.Damaged:
+		return "pages of " + in.Server.Damaged + " fail their checksums"
+	case in.Status.Lagging:
+		return "it is more than 30 s behind the writer: the reader endpoint does not lead to it while another reader is not"
 	case in.Server.Phase == aurora.PhaseFailed || in.Server.Phase == aurora.PhaseRunning:
 		return in.Server.Message
 	}

@@ -55,7 +55,7 @@ func (d *decision) readerTask(in *aurora.DBInstance) aurora.Task {
 		return task
 	}
 	want := aurora.Task{
-		Role: aurora.RoleReader, Term: st.Term, Upstream: st.Writer, Build: aurora.BuildCopy, Generation: task.Generation}
+		Role: aurora.RoleReader, Term: st.Term, Upstream: st.Writer, Build: aurora.BuildCopy, Rebuild: task.Rebuild, Generation: task.Generation}
 	if task.Role == aurora.RoleNone {
 		want.Generation = in.Generation
 	}

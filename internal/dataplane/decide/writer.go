@@ -14,6 +14,9 @@ const (
 	preferredWait = 2 * time.Second
 	// handoverTimeout ends a handover for which no reader got ready.
 	handoverTimeout = 15 * time.Second
+	// stuckPatience is how long it waits when every reader says that it replays
+	// nothing, which is not said before two seconds of that.
+	stuckPatience = time.Second
 	// handoverPause is the time until the next attempt.
 	handoverPause = 30 * time.Second
 )
@@ -80,12 +83,14 @@ func (d *decision) handOver() {
 		}
 	case w.Status.Task.Role == aurora.RoleWriter:
 		due := h == nil || !d.now.Before(h.Since)
-		if w.DeleteRequested && due && slices.ContainsFunc(d.heirs(w), d.fulfils) {
+		if w.DeleteRequested && due && slices.ContainsFunc(d.heirs(w), d.fit) {
 			d.beginHandover(w, "")
 		} else if h != nil && due {
 			d.do(SetHandover{nil}) // the pause is over
 		} else if d.Cluster.Spec.Failover.Generation != d.Cluster.Status.FailoverGeneration {
 			d.answerFailover(w)
+		} else if h == nil {
+			d.evade(w)
 		}
 	case h != nil && h.StopLSN == 0 && d.away(w):
 		d.handBack(w)
@@ -104,6 +109,12 @@ func (d *decision) beginHandover(w *aurora.DBInstance, target string) {
 	d.stop(w)
 }
 
+// fit says whether the writer may be stopped for a reader to take over: one that
+// replays nothing, or too slowly, would keep the cluster without a writer.
+func (d *decision) fit(in *aurora.DBInstance) bool {
+	return d.fulfils(in) && !far(in) && !in.Server.Lagging
+}
+
 // answerFailover begins the handover that a user asked for, if it makes sense now.
 func (d *decision) answerFailover(w *aurora.DBInstance) {
 	request, heirs := d.Cluster.Spec.Failover, d.heirs(w)
@@ -111,15 +122,21 @@ func (d *decision) answerFailover(w *aurora.DBInstance) {
 		return // the failover that goes on comes first
 	}
 	i := slices.IndexFunc(heirs, func(in *aurora.DBInstance) bool {
-		return d.fulfils(in) && (request.Target == "" || request.Target == in.ResourceID)
+		return d.fit(in) && (request.Target == "" || request.Target == in.ResourceID)
 	})
 	d.do(AnswerFailover{request.Generation})
 	if i < 0 {
+		d.do(Announce{aurora.FailoverFailed(&d.Cluster)})
 		return
 	}
+	d.handOverTo(w, heirs[i], request.Target)
+}
+
+// handOverTo begins a handover that users are told of, by its most likely outcome.
+func (d *decision) handOverTo(w, heir *aurora.DBInstance, target string) {
 	d.do(SetFailedOver{w.ResourceID})
-	d.do(Announce{aurora.FailoverStarted(&d.Cluster, heirs[i].Spec.Identifier, sameZone(w, heirs[i]))})
-	d.beginHandover(w, request.Target)
+	d.do(Announce{aurora.FailoverStarted(&d.Cluster, heir.Spec.Identifier, sameZone(w, heir))})
+	d.beginHandover(w, target)
 }
 
 // finishHandover promotes the wanted reader, or the best one, that has everything.
@@ -135,7 +152,10 @@ func (d *decision) finishHandover(w *aurora.DBInstance, h *aurora.Handover) {
 	case i == 0 || i > 0 && waited >= preferredWait:
 		d.promote(heirs[i], h.StopLSN)
 		d.do(SetHandover{nil})
-	case waited >= handoverTimeout:
+	case waited >= handoverTimeout, waited >= stuckPatience && !slices.ContainsFunc(heirs, func(in *aurora.DBInstance) bool { return !in.Server.Stuck }):
+		if d.Cluster.Status.FailedOver != "" {
+			d.do(Announce{aurora.PreviousPromoted(&d.Cluster, w.Spec.Identifier)})
+		}
 		d.handBack(w)
 	}
 }
@@ -147,7 +167,8 @@ func (d *decision) handBack(w *aurora.DBInstance) {
 }
 
 // heirs returns the readers that may become the writer, the preferred first:
-// promotion tier, then memory, then age.
+// promotion tier, then memory, then age. Those with much to replay come last, and
+// after them those with damaged pages.
 func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
 	var heirs []*aurora.DBInstance
 	for i := range d.Instances {
@@ -159,7 +180,7 @@ func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
 	slices.SortStableFunc(heirs, func(a, b *aurora.DBInstance) int {
 		ma, _ := aurora.ClassMemory(a.Spec.Class)
 		mb, _ := aurora.ClassMemory(b.Spec.Class)
-		return cmp.Or(a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
+		return cmp.Or(boolInt(a.Server.Damaged != "")-boolInt(b.Server.Damaged != ""), boolInt(far(a))-boolInt(far(b)), a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
 	})
 	return heirs
 }

@@ -23,7 +23,7 @@ type Kind string
 
 const (
 	KindWriter   Kind = "writer"   // the cluster endpoint: the current writer
-	KindReader   Kind = "reader"   // the readers, or the writer when there is none
+	KindReader   Kind = "reader"   // the readers that do not lag, or all, or the writer when there is none
 	KindInstance Kind = "instance" // one DB instance
 	KindCustom   Kind = "custom"   // the instances that a user chose
 )
@@ -177,6 +177,7 @@ func (v *view) endpoints() []Endpoint {
 	writer := v.endpoint(id+"/writer", KindWriter, name, st.WriterEndpoint)
 	reader := v.endpoint(id+"/reader", KindReader, name, st.ReaderEndpoint)
 	all := make([]Endpoint, 0, len(v.instances)+2)
+	var lagging []Backend
 	for i := range v.instances {
 		in := &v.instances[i]
 		e := v.endpoint(in.ResourceID, KindInstance, in.Spec.Identifier, in.Status.Endpoint)
@@ -188,12 +189,19 @@ func (v *view) endpoints() []Endpoint {
 		if v.isWriter(in) && v.eligible(in) {
 			writer.Backends = []Backend{v.backend(in)}
 		}
-		if !v.isWriter(in) && v.eligible(in) && !in.DeleteRequested {
+		switch {
+		case v.isWriter(in) || !v.eligible(in) || in.DeleteRequested:
+		case in.Status.Lagging:
+			lagging = append(lagging, v.backend(in))
+		default:
 			reader.Backends = append(reader.Backends, v.backend(in))
 		}
 		if !in.DeleteRequested {
 			all = append(all, e)
 		}
+	}
+	if len(reader.Backends) == 0 { // old rows are better than the writer's time
+		reader.Backends = lagging
 	}
 	if len(writer.Backends) > 0 {
 		reader.Fallback = &writer.Backends[0]

@@ -271,3 +271,29 @@ func TestCustomEndpointLeadsToWhatWasChosenInItsRole(t *testing.T) {
 		})
 	}
 }
+
+func TestReadersThatLagLeaveTheReaderEndpoint(t *testing.T) {
+	lagging := func(name string) aurora.DBInstance {
+		in := instance(name, aurora.RoleReader, 1)
+		in.Status.Lagging = true
+		return in
+	}
+	for name, c := range map[string]struct {
+		instances []aurora.DBInstance
+		want      string
+	}{
+		"one of two lags": {[]aurora.DBInstance{lagging("r1"), instance("r2", aurora.RoleReader, 1)}, "r2"},
+		"all lag":         {[]aurora.DBInstance{lagging("r1"), lagging("r2")}, "r1 r2"},
+		"the only one":    {[]aurora.DBInstance{lagging("r1")}, "r1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planOf(cluster(), append(c.instances, instance("w1", aurora.RoleWriter, 1))...)
+			if got := names(p.endpoint(t, clusterID+"/reader").Backends); got != c.want {
+				t.Errorf("the reader endpoint leads to %s, want %s", got, c.want)
+			}
+			if got := names(p.endpoint(t, "db-r1").Backends); got != "r1" {
+				t.Errorf("its own endpoint leads to %q", got)
+			}
+		})
+	}
+}

@@ -110,13 +110,15 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	}
 	w.leads, w.detached = o.task.Term, false
 	w.seen.Suspect, w.seen.Lost, w.seen.Restarting = "", false, false
+	w.takeHealth(health{})
 	w.setStalled(false)
 	w.startMonitor(ctx, s, o)
 	return nil
 }
 
-// answerLimit is how long a server that is there may take to answer.
-const answerLimit = 5 * time.Second
+// answerLimit is how long a server that is there may take to answer: as long as it
+// may while it is watched.
+const answerLimit = beatLimit
 
 // answers asks the server for its status. A writer that the log has left is not
 // watched until the log follows it again: if it does not answer, as when it is
@@ -205,7 +207,8 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 			w.process = nil
 		}
 	}
-	if w.stray {
+	rebuild := o.task.Rebuild > w.seen.Rebuilt
+	if w.stray || rebuild {
 		w.stopMonitor()
 		if w.process != nil {
 			if err := w.process.Stop(ctx, postgres.StopImmediate, killGrace); err != nil {
@@ -213,11 +216,14 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 			}
 			w.process = nil
 		}
-		w.log.Error("node: the reader cannot follow the log: its data is thrown away")
+		w.log.Error("node: the reader's data is thrown away", "strays", w.stray, "damaged", w.seen.Damaged)
 		if err := s.Discard(); err != nil {
 			return err
 		}
 		w.stray = false
+		if rebuild {
+			w.seen.Rebuilt = o.task.Rebuild
+		}
 	}
 	if w.process == nil {
 		w.stopMonitor()

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 )
@@ -19,6 +20,8 @@ const (
 	// beatLimit how long it may take to do so.
 	beatInterval = 500 * time.Millisecond
 	beatLimit    = 1500 * time.Millisecond
+	// examineEvery is after how many beats it is asked for the rest of its health.
+	examineEvery = 8
 	// stallLimit is how long the log may be without a quorum before the writer is
 	// taken from its clients, who might read what is no longer so.
 	stallLimit = 3 * time.Second
@@ -31,6 +34,15 @@ type alarm struct {
 	stalled  *bool          // commits wait for the log
 	stray    bool           // the reader does not follow
 	crash    postgres.Crash // what a user wants to see crash
+	health   *health
+}
+
+// health is what makes one server a worse writer, or reader, than another.
+type health struct {
+	debt    int64 // bytes to replay, by aurora.ReplayStep
+	lagging bool
+	stuck   bool
+	damaged string // databases with pages that fail their checksums
 }
 
 // startMonitor watches the writer until stopMonitor or the worker's end.
@@ -59,9 +71,25 @@ func (w *worker) stopMonitor() {
 	}
 }
 
+// takeHealth takes a server's health into the report, and says whether it has
+// changed. Damage stays until the data is made anew: PostgreSQL forgets it in a crash.
+func (w *worker) takeHealth(h health) bool {
+	before := w.seen
+	w.seen.ReplayBytes, w.seen.Lagging, w.seen.Stuck = h.debt, h.lagging, h.stuck
+	if h.damaged != "" && h.damaged != w.seen.Damaged {
+		w.log.Error("node: pages fail their checksums", "databases", h.damaged)
+		w.seen.Damaged = h.damaged
+	}
+	return before != w.seen
+}
+
 // heed takes an alarm into the report.
 func (w *worker) heed(ctx context.Context, a alarm) {
 	switch {
+	case a.health != nil:
+		if !w.takeHealth(*a.health) {
+			return
+		}
 	case a.crash != "":
 		w.crash(ctx, a.crash)
 	case a.detached:
@@ -129,8 +157,11 @@ func (m *monitor) run(ctx context.Context) {
 	group.Go(func() error {
 		tick := time.NewTicker(beatInterval)
 		defer tick.Stop()
-		for {
+		for n := 0; ; n++ {
 			m.beat(ctx)
+			if n%examineEvery == 0 && m.suspect == "" {
+				m.examine(ctx)
+			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -181,6 +212,27 @@ func (m *monitor) beat(ctx context.Context) {
 		m.saw(postgres.Sight{At: time.Now(), DurableLSN: lsn})
 		m.follow(limited, ctx, lsn)
 	}
+}
+
+// examine reports how much WAL is to be replayed if the server crashes now, and
+// damaged pages. A server that does not say it is suspected by its beats, if it is
+// to be.
+func (m *monitor) examine(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	if m.conn == nil || m.conn.IsClosed() {
+		return
+	}
+	bytes, err := postgres.RedoBytes(limited, m.conn)
+	h := health{debt: aurora.ReplayStep(bytes)}
+	if err == nil {
+		h.damaged, err = postgres.Damaged(limited, m.conn)
+	}
+	if err != nil {
+		m.hangUp()
+		return
+	}
+	m.raise(ctx, alarm{health: &h})
 }
 
 func (m *monitor) write(ctx context.Context) (wal.LSN, error) {

@@ -11,8 +11,14 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// reportPause is the pause after a report could not be stored.
-const reportPause = 200 * time.Millisecond
+const (
+	// reportPause is the pause after a report could not be stored.
+	reportPause = 200 * time.Millisecond
+	// reportPatience is how long a report that nobody acts on waits for the next
+	// one. A server's takeover would otherwise wait for two writes in turn, each of
+	// which can take long when etcd's disk is slow.
+	reportPatience = 300 * time.Millisecond
+)
 
 // reporter stores the newest report, so that a server is looked after also while
 // etcd is away.
@@ -23,15 +29,20 @@ type reporter struct {
 
 	mu     sync.Mutex
 	newest aurora.ServerReport
+	urgent chan struct{} // closed when somebody waits for what is not stored yet
 }
 
 func newReporter(table state.Table[aurora.DBInstance], id string, stored aurora.ServerReport) *reporter {
-	return &reporter{table: table, id: id, fresh: make(chan struct{}, 1), newest: stored}
+	return &reporter{table: table, id: id, fresh: make(chan struct{}, 1), newest: stored, urgent: make(chan struct{})}
 }
 
-func (r *reporter) set(report aurora.ServerReport) {
+// set makes a report the newest. One that is not urgent may be left out for the next.
+func (r *reporter) set(report aurora.ServerReport, urgent bool) {
 	r.mu.Lock()
 	r.newest = report
+	if urgent && !isClosed(r.urgent) {
+		close(r.urgent)
+	}
 	r.mu.Unlock()
 	select {
 	case r.fresh <- struct{}{}:
@@ -53,6 +64,7 @@ func (r *reporter) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		r.await(ctx)
 		for ctx.Err() == nil {
 			err := r.store(ctx)
 			if err == nil || errors.Is(err, state.ErrNotFound) {
@@ -66,6 +78,32 @@ func (r *reporter) run(ctx context.Context) {
 			case <-ctx.Done():
 			}
 		}
+	}
+}
+
+// await waits until the newest report is urgent, or old.
+func (r *reporter) await(ctx context.Context) {
+	r.mu.Lock()
+	urgent := r.urgent
+	r.mu.Unlock()
+	select {
+	case <-urgent:
+	case <-time.After(reportPatience):
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if isClosed(r.urgent) {
+		r.urgent = make(chan struct{})
+	}
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -237,18 +237,20 @@ func (w *worker) reach(ctx context.Context, s postgres.Server, o order) error {
 	if err := w.replayed(ctx, s, postgres.LSN(o.task.ReachLSN+1)); err != nil {
 		return w.orEnded(err)
 	}
-	w.seen.ReachedLSN = o.task.ReachLSN
+	w.seen.ReachedLSN, w.seen.Stuck = o.task.ReachLSN, false
 	w.report()
 	return nil
 }
 
-// replayed waits until a standby has replayed all before lsn.
+// replayed waits until a standby has replayed all before lsn, and reports when it
+// is stuck.
 func (w *worker) replayed(ctx context.Context, s postgres.Server, lsn postgres.LSN) error {
 	conn, err := s.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var progress progress
 	for {
 		st, err := postgres.QueryStatus(ctx, conn)
 		if err != nil {
@@ -256,6 +258,10 @@ func (w *worker) replayed(ctx context.Context, s postgres.Server, lsn postgres.L
 		}
 		if !st.Standby || st.ReplayLSN >= lsn {
 			return nil
+		}
+		if stuck := progress.stuck(time.Now(), st.ReplayLSN, lsn); stuck != w.seen.Stuck {
+			w.seen.Stuck = stuck
+			w.report()
 		}
 		if err := sleep(ctx, lsnPoll); err != nil {
 			return err

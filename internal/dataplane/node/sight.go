@@ -14,11 +14,21 @@ import (
 )
 
 const (
-	// lookInterval is how often a reader is looked at.
-	lookInterval = 2 * time.Second
+	// lookInterval is how often a reader is looked at, and lookLimit how long that
+	// may take.
+	lookInterval = time.Second
+	lookLimit    = 2 * time.Second
 	// strayLimit is how long a reader may be without the feed, while there is one,
 	// before its data is thrown away: it cannot follow.
 	strayLimit = 30 * time.Second
+	// A reader that is lagLimit behind is not read from any more, and again when it
+	// is lagEnd behind or less. Aurora's restart themselves at a minute.
+	lagLimit = 30 * time.Second
+	lagEnd   = 5 * time.Second
+	// stuckLimit is how long a reader replays nothing, though there is WAL, until
+	// that is said. WAL comes at every beat of the writer, so no pause of a second
+	// is natural; a busy machine's can be.
+	stuckLimit = 2 * time.Second
 )
 
 // readerWatch looks at one running reader.
@@ -30,14 +40,31 @@ type readerWatch struct {
 	leader *wal.Client
 	alarms chan<- alarm
 
-	conn  *pgx.Conn
-	since time.Time // when it was last seen to follow
+	conn     *pgx.Conn
+	since    time.Time // when it was last seen to follow
+	lagging  bool
+	progress progress
+}
+
+// progress sees whether a replay goes on.
+type progress struct {
+	at    wal.LSN
+	since time.Time // when it came there, or had nothing to do
+}
+
+// stuck says whether nothing was replayed for a while although there is WAL up to
+// end.
+func (p *progress) stuck(now time.Time, replayed, end wal.LSN) bool {
+	if p.since.IsZero() || replayed != p.at || replayed >= end {
+		p.at, p.since = replayed, now
+	}
+	return now.Sub(p.since) >= stuckLimit
 }
 
 // watchReader looks at the reader until stopMonitor or the worker's end.
 func (w *worker) watchReader(ctx context.Context, s postgres.Server, o order) {
 	w.stopMonitor()
-	r := &readerWatch{node: w.node, id: w.id, server: s, log: o.log(s), leader: w.logAt(o.leader), alarms: w.alarms, since: time.Now()}
+	r := &readerWatch{node: w.node, id: w.id, server: s, log: o.log(s), leader: w.logAt(o.leader), alarms: w.alarms, since: time.Now(), lagging: w.seen.Lagging}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -79,8 +106,8 @@ func (r *readerWatch) run(ctx context.Context) {
 	}
 }
 
-func (r *readerWatch) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookInterval)
+func (r *readerWatch) look(watching context.Context) error {
+	ctx, cancel := context.WithTimeout(watching, lookLimit)
 	defer cancel()
 	if r.conn == nil || r.conn.IsClosed() {
 		conn, err := r.server.Connect(ctx)
@@ -97,12 +124,34 @@ func (r *readerWatch) look(ctx context.Context) error {
 	if streaming {
 		r.since = time.Now()
 	}
+	h := r.health(seen)
+	if h.damaged, err = postgres.Damaged(ctx, r.conn); err != nil {
+		return err
+	}
+	select {
+	case r.alarms <- alarm{health: &h}:
+	case <-watching.Done():
+	}
 	return nil
+}
+
+// health is how far the reader is behind what it has.
+func (r *readerWatch) health(seen postgres.Sight) health {
+	if r.lagging {
+		r.lagging = seen.Lag > lagEnd
+	} else {
+		r.lagging = seen.Lag > lagLimit
+	}
+	h := health{lagging: r.lagging, stuck: r.progress.stuck(seen.At, seen.ReplayLSN, seen.DurableLSN)}
+	if seen.DurableLSN > seen.ReplayLSN {
+		h.debt = aurora.ReplayStep(int64(seen.DurableLSN - seen.ReplayLSN))
+	}
+	return h
 }
 
 // shipping says whether the log has a writer that a reader could follow.
 func (r *readerWatch) shipping(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, lookInterval)
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	st, err := r.leader.Status(ctx, r.log)
 	return err == nil && st.Shipping

@@ -246,10 +246,11 @@ func (w *worker) pause() time.Duration {
 }
 
 // report hands what is seen to the reporter.
-func (w *worker) report() { w.reporter.set(w.seen) }
+func (w *worker) report() { w.reporter.set(w.seen, true) }
 
-// phase reports a phase with what is being done, for people.
+// phase reports a phase with what is being done, for people. While a server is being
+// made or started nothing is decided.
 func (w *worker) phase(phase aurora.ServerPhase, message string) {
 	w.seen.Phase, w.seen.Message = phase, message
-	w.report()
+	w.reporter.set(w.seen, phase != aurora.PhaseBuilding && phase != aurora.PhaseStarting)
 }

@@ -22,6 +22,15 @@ func Heartbeat(ctx context.Context, conn *pgx.Conn) (LSN, error) {
 	return ParseLSN(text)
 }
 
+// RedoBytes is how much WAL the server would replay if it crashed now.
+func RedoBytes(ctx context.Context, conn *pgx.Conn) (bytes int64, err error) {
+	const sql = `SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), redo_lsn)::bigint FROM pg_catalog.pg_control_checkpoint()`
+	if err = conn.QueryRow(ctx, sql).Scan(&bytes); err != nil {
+		return 0, fmt.Errorf("WAL since the last checkpoint: %w", err)
+	}
+	return bytes, nil
+}
+
 // Barrier commits a transaction, which waits for the synchronous standby.
 func Barrier(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, `SELECT pg_catalog.pg_logical_emit_message(true, 'daybreak', 'barrier')`); err != nil {

@@ -32,3 +32,15 @@ FROM (SELECT pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay
 	seen.At, seen.Lag = time.Now(), time.Duration(lag*float64(time.Second))
 	return seen, streaming, nil
 }
+
+// Damaged names the databases in which pages that were read failed their checksums
+// since PostgreSQL's statistics began; empty: there are none. They end in a crash.
+func Damaged(ctx context.Context, conn *pgx.Conn) (databases string, err error) {
+	err = conn.QueryRow(ctx, `
+SELECT coalesce(pg_catalog.string_agg(coalesce(datname::text, 'the shared catalogs'), ', ' ORDER BY datname), '')
+FROM pg_catalog.pg_stat_database WHERE checksum_failures > 0`).Scan(&databases)
+	if err != nil {
+		return "", fmt.Errorf("pages that fail their checksums: %w", err)
+	}
+	return databases, nil
+}
