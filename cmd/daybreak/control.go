@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/blob"
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/dataplane/controller"
@@ -129,7 +130,8 @@ func newEngine(in installation, keys config.Credentials, registry prometheus.Reg
 			Embedded: true, Endpoint: "http://" + in.config.RegionAddr, Region: in.config.Region,
 			AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
 		},
-		Tool: stack.FindTool, BuildTool: buildTool, Mirror: mirror, RealMirror: os.Getenv("DAYBREAK_PROVIDER_MIRROR"),
+		Resolve: in.config.Resolve,
+		Tool:    stack.FindTool, BuildTool: buildTool, Mirror: mirror, RealMirror: os.Getenv("DAYBREAK_PROVIDER_MIRROR"),
 		Logger: in.logger, Metrics: registry,
 	}), nil
 }
@@ -146,6 +148,7 @@ func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
 func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
 	service, err := rds.Config{
 		Store:       in.store,
+		Names:       aurora.Names{Suffix: in.config.DNSSuffix},
 		Certificate: func() ([]byte, error) { return os.ReadFile(in.CAFile()) },
 		Logs: node.Logs{Layout: func(host string) layout.Layout {
 			if host == in.config.HostID {

@@ -38,6 +38,7 @@ func runEndpoint(ctx context.Context, in installation) error {
 	return endpoint.Run(ctx, endpoint.Config{
 		Store: in.store, PKI: ca, Logger: in.logger, Registry: registry, LoopbackAs: loopbackAs, Verifier: in.verifier,
 		HostID: in.config.HostID, Layout: in.Layout, Publish: in.config.EndpointBind,
+		Names: aurora.Names{Suffix: in.config.DNSSuffix}, DNSAddr: in.config.DNSAddr,
 	})
 }
 

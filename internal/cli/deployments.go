@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 )
@@ -61,7 +62,11 @@ func (a *app) describeCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("ask the region for the DB instances: %w", err)
 			}
-			problems := unreachable(cmd.Context(), d)
+			c, _, err := a.installation()
+			if err != nil {
+				return err
+			}
+			problems := unreachable(cmd.Context(), c, d)
 			if a.view.json {
 				return a.view.JSON(struct {
 					rest.Deployment
@@ -254,7 +259,11 @@ func (a *app) psqlCommand() *cobra.Command {
 			if err != nil {
 				return explain(err)
 			}
-			env, err := psqlEnvironment(d, status, reader)
+			c, _, err := a.installation()
+			if err != nil {
+				return err
+			}
+			env, err := psqlEnvironment(cmd.Context(), c, d, status, reader)
 			if err != nil {
 				return err
 			}
@@ -270,7 +279,7 @@ func (a *app) psqlCommand() *cobra.Command {
 
 // psqlEnvironment is how libpq is told where to connect, the password included:
 // an argument could be seen by others.
-func psqlEnvironment(d rest.Deployment, s rest.Status, reader bool) ([]string, error) {
+func psqlEnvironment(ctx context.Context, c config.Config, d rest.Deployment, s rest.Status, reader bool) ([]string, error) {
 	which := "writer"
 	if reader {
 		which = "reader"
@@ -286,6 +295,13 @@ func psqlEnvironment(d rest.Deployment, s rest.Status, reader bool) ([]string, e
 		}
 	}
 	if d.Target == rest.TargetEmbedded {
+		addr, err := c.Resolve(ctx, e.Host)
+		if err != nil {
+			return nil, err
+		}
+		if addr != e.Host {
+			env = append(env, "PGHOSTADDR="+addr)
+		}
 		env = append(env, "PGSSLMODE=verify-full", "PGSSLROOTCERT="+s.CAFile)
 	}
 	return env, nil

@@ -42,7 +42,7 @@ func (a *app) showUp(ctx context.Context, client rest.Client, d rest.Deployment,
 	if err := a.view.Pairs(upPairs(d, c, status)); err != nil {
 		return err
 	}
-	a.view.Line("\n%s", psqlLine(d, status, pass))
+	a.view.Line("\n%s", psqlLine(ctx, c, d, status, pass))
 	a.view.Line("\nNext:  %[2]s psql %[1]s   %[2]s describe %[1]s   %[2]s modify %[1]s --param readReplicaCount=2   %[2]s down %[1]s", d.Name, program())
 	return nil
 }
@@ -69,14 +69,17 @@ func promises(s rest.Status) [][2]string {
 	return pairs
 }
 
-// psqlLine works when it is pasted.
-func psqlLine(d rest.Deployment, s rest.Status, pass *pgpass) string {
+// psqlLine works when it is pasted, also where nobody resolves our names.
+func psqlLine(ctx context.Context, c config.Config, d rest.Deployment, s rest.Status, pass *pgpass) string {
 	e := d.Endpoints["writer"]
 	settings := []string{
 		"host=" + e.Host, fmt.Sprintf("port=%d", e.Port),
 		fmt.Sprintf("user=%v", d.Outputs["master_username"]), fmt.Sprintf("dbname=%v", d.Outputs["database_name"]),
 	}
 	if d.Target == rest.TargetEmbedded {
+		if addr, err := c.Resolve(ctx, e.Host); err == nil && addr != e.Host {
+			settings = append(settings, "hostaddr="+addr)
+		}
 		settings = append(settings, "sslmode=verify-full", "sslrootcert="+s.CAFile)
 	}
 	if pass != nil {

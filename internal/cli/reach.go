@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 )
 
@@ -16,7 +17,7 @@ const reachLimit = time.Second
 // unreachable says, by endpoint, why no connection to it can be made from here: a
 // security group refuses later, in PostgreSQL's words, so this is the host's doing,
 // such as another program that holds the address.
-func unreachable(ctx context.Context, d rest.Deployment) map[string]string {
+func unreachable(ctx context.Context, c config.Config, d rest.Deployment) map[string]string {
 	problems := map[string]string{}
 	if d.Target != rest.TargetEmbedded {
 		return problems // its endpoints may be where only applications are
@@ -27,9 +28,8 @@ func unreachable(ctx context.Context, d rest.Deployment) map[string]string {
 	var mu sync.Mutex
 	for name, e := range d.Endpoints {
 		running.Go(func() {
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(e.Host, strconv.Itoa(e.Port)))
+			err := reach(ctx, c, e)
 			if err == nil {
-				_ = conn.Close()
 				return
 			}
 			mu.Lock()
@@ -39,4 +39,16 @@ func unreachable(ctx context.Context, d rest.Deployment) map[string]string {
 	}
 	running.Wait()
 	return problems
+}
+
+func reach(ctx context.Context, c config.Config, e rest.Endpoint) error {
+	host, err := c.Resolve(ctx, e.Host)
+	if err != nil {
+		return err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(e.Port)))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }

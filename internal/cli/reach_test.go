@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 )
 
@@ -24,12 +25,12 @@ func TestUnreachableNamesEndpointsThatDoNotListen(t *testing.T) {
 	d := rest.Deployment{Target: rest.TargetEmbedded, Endpoints: map[string]rest.Endpoint{"writer": endpoint(open), "reader": endpoint(closed)}}
 	_ = closed.Close()
 
-	got := unreachable(t.Context(), d)
+	got := unreachable(t.Context(), config.Config{}, d)
 	if len(got) != 1 || !strings.Contains(got["reader"], "refused") {
 		t.Errorf("got %v, want the reader refused only", got)
 	}
 	d.Target = rest.TargetAWS
-	if got := unreachable(t.Context(), d); len(got) != 0 {
+	if got := unreachable(t.Context(), config.Config{}, d); len(got) != 0 {
 		t.Errorf("an endpoint on AWS is judged from here: %v", got)
 	}
 }

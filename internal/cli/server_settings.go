@@ -16,6 +16,7 @@ import (
 // serverSettings are the flags that a start may change settings with.
 type serverSettings struct {
 	regionAddr, platformAddr, region, endpointBind, linkAddr string
+	dnsSuffix, dnsAddr                                       string
 	zones                                                    []string
 }
 
@@ -25,6 +26,8 @@ func (s *serverSettings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.platformAddr, "platform-addr", "", "address of the platform's API (default $DAYBREAK_PLATFORM_ADDR or "+config.DefaultPlatformAddr+")")
 	f.StringVar(&s.region, "region", "", "name of the embedded region (default "+config.DefaultRegion+")")
 	f.StringVar(&s.endpointBind, "endpoint-bind", "", "IP address that endpoints are published at too, a port each, for other hosts and containers")
+	f.StringVar(&s.dnsSuffix, "dns-suffix", "", "domain under which endpoints have names of Aurora's shape, <name>.cluster-….<region>.rds.<suffix>; \"none\": addresses only")
+	f.StringVar(&s.dnsAddr, "dns-addr", "", "host:port at which these names are served (default "+config.DefaultDNSAddr+")")
 	f.StringVar(&s.linkAddr, "link-addr", "", "host:port at which other hosts of the installation reach this one; etcd takes the port after it")
 	f.StringSliceVar(&s.zones, "zones", nil, "zones of the region that this host stands for, as a or a,b; only at its first start (default a,b,c)")
 }
@@ -58,6 +61,14 @@ func (s *serverSettings) apply(l layout.Layout) (config.Config, bool, error) {
 	set(&c.Region, s.region, "")
 	set(&c.EndpointBind, s.endpointBind, "")
 	set(&c.LinkAddr, s.linkAddr, "")
+	set(&c.DNSSuffix, strings.ToLower(strings.Trim(s.dnsSuffix, ".")), "")
+	set(&c.DNSAddr, s.dnsAddr, "")
+	if c.DNSSuffix == "none" {
+		c.DNSSuffix = ""
+	}
+	if c.DNSSuffix != "" && c.DNSAddr == "" {
+		c.DNSAddr = config.DefaultDNSAddr
+	}
 	return c, changed, s.setZones(&c, fresh)
 }
 

@@ -29,6 +29,8 @@ type Config struct {
 	Region       string   `json:"region"`              // the default region's name
 	RegionAddr   string   `json:"regionAddr"`          // host:port of the AWS API
 	PlatformAddr string   `json:"platformAddr"`        // host:port of the platform's API
+	DNSSuffix    string   `json:"dnsSuffix,omitempty"` // what follows "rds." in the names of endpoints, or empty: they have addresses only
+	DNSAddr      string   `json:"dnsAddr,omitempty"`   // host:port at which names are served, by UDP and TCP
 	EndpointBind string   `json:"endpointBind"`        // IP address that endpoints are also published at, or empty
 	EndpointNet  string   `json:"endpointNet"`         // prefix that endpoint addresses are taken from
 	DefaultPort  int      `json:"defaultPort"`         // port of clusters that ask for none
@@ -51,6 +53,7 @@ const (
 	DefaultRegion       = "us-west-2"
 	DefaultRegionAddr   = "127.0.0.1:4566"
 	DefaultPlatformAddr = "127.0.0.1:8420"
+	DefaultDNSAddr      = "127.0.0.1:4553"
 	DefaultLoopbackAs   = "172.31.255.254"
 	// MinFreeBytes of disk are needed to start.
 	MinFreeBytes = 256 << 20
@@ -153,6 +156,9 @@ func (c Config) Check() error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return fmt.Errorf("%s %q: want host:port: %w", name, addr, err)
 		}
+	}
+	if err := c.checkDNS(); err != nil {
+		return err
 	}
 	if c.EndpointBind != "" {
 		if _, err := netip.ParseAddr(c.EndpointBind); err != nil {

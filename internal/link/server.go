@@ -134,7 +134,12 @@ func (l *link) open(ctx context.Context, w wire) error {
 		l.log.Debug("link: nobody answers here", "target", string(t), "error", err)
 		return nil
 	}
-	splice(w, local.(*net.UnixConn))
+	end, err := endOf(local.(*net.UnixConn))
+	if err != nil {
+		return errors.Join(err, local.Close())
+	}
+	defer end.peer.Release()
+	splice(w, end)
 	return nil
 }
 

@@ -2,9 +2,12 @@ package link
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
+
+	"github.com/daybreakdb/daybreak/internal/proc"
 )
 
 // stream is one direction's end at a time: its writing half can be closed.
@@ -22,6 +25,29 @@ type wire struct {
 // Close ends both directions at once. tls.Conn's own would wait to say so, and
 // what is to be said was said by CloseWrite.
 func (w wire) Close() error { return w.raw.Close() }
+
+// end is a connection to a process of this host, whose words count only if it lived
+// when they were read. A dying PostgreSQL server shows commits that may be lost, see
+// the endpoints, which cannot see from elsewhere that it dies.
+type end struct {
+	*net.UnixConn
+	peer *proc.Peer
+}
+
+func endOf(conn *net.UnixConn) (end, error) {
+	peer, err := proc.PeerOf(conn)
+	return end{conn, peer}, err
+}
+
+func (e end) Read(b []byte) (int, error) {
+	n, err := e.UnixConn.Read(b)
+	if n > 0 && e.peer.Dying() {
+		return 0, errDying
+	}
+	return n, err
+}
+
+var errDying = errors.New("the process that speaks is dying")
 
 // abort ends the connection and forgets what was not sent.
 func (w wire) abort() {

@@ -217,14 +217,18 @@ func (s *session) settle(ctx context.Context, l *link, keys scramKeys, clientKey
 	if err := l.conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	replies, err := newStream(l.conn, s.proxy.buffers)
+	replies, err := newReplies(l, s.proxy.buffers)
 	if err != nil {
 		return err
 	}
-	if !stop() {
-		return ctx.Err()
+	err = ctx.Err()
+	if stop() {
+		err = s.arrive(l, replies, told, key)
 	}
-	return s.arrive(l, replies, told, key)
+	if err != nil {
+		replies.close()
+	}
+	return err
 }
 
 // arrive makes the backend the session's own.

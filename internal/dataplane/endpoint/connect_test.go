@@ -115,6 +115,20 @@ func TestCertificateOfAnotherAuthorityIsNotTrustedAndOtherNamesAreRefused(t *tes
 	}
 }
 
+func TestCertificateHasTheNameOfTheEndpoint(t *testing.T) {
+	w := newWorld(t, Limits{})
+	names := aurora.Names{Suffix: "db.example.com"}
+	w.proxy.router.names = names
+	w.apply()
+	name := names.Reader(w.cluster())
+	if record, ok := w.proxy.names.lookup(name); !ok || record.Addrs[0].String() != w.reader().Host {
+		t.Errorf("%s leads to %v, want %s", name, record, w.reader().Host)
+	}
+	if out, err := w.psql(w.dsn(w.reader(), "host="+name, "hostaddr="+w.reader().Host), "SELECT 'connected'"); err != nil || out != "connected" {
+		t.Errorf("%s (%v)", out, err)
+	}
+}
+
 func TestTLSWithoutARequestForIt(t *testing.T) {
 	w := newWorld(t, Limits{})
 	roots := x509.NewCertPool()

@@ -254,8 +254,8 @@ func (f *front) names(local netip.Addr) (names []string, ips []net.IP) {
 			ips = append(ips, ip.AsSlice())
 		}
 	}
-	if f.proxy.config.Names != nil {
-		names = append(names, f.proxy.config.Names(e)...)
+	if e.DNSName != "" {
+		names = append(names, e.DNSName)
 	}
 	return names, ips
 }

@@ -33,11 +33,14 @@ type Config struct {
 	// they are.
 	Publish string
 
+	// DNSAddr is the host:port at which Names are served, if there are any. Of Run only.
+	DNSAddr string
+
 	// LoopbackAs is the address, inside the default VPC, that a client on
 	// loopback counts as for security groups. Invalid: it counts as itself.
 	LoopbackAs netip.Addr
-	// Names returns the DNS names of an endpoint beside its addresses; may be nil.
-	Names func(Endpoint) []string
+	// Names gives endpoints names in the DNS, which are in their certificates.
+	Names aurora.Names
 
 	// Verifier returns PostgreSQL's stored form of a role's password
 	// (SCRAM-SHA-256$…) as the server of a backend has it. With it, sessions are
@@ -101,6 +104,7 @@ type Proxy struct {
 	closed   bool
 	plan     Plan
 	fronts   map[string]*front
+	names    directory
 	sessions map[*session]struct{}
 	keys     map[cancelKey]*session
 	load     map[string]int // connections by instance, those being made included
@@ -110,7 +114,7 @@ type Proxy struct {
 // NewProxy returns a proxy that serves nothing yet.
 func NewProxy(c Config) *Proxy {
 	p := &Proxy{
-		config: c, limits: c.Limits.withDefaults(), router: NewRouter(), log: c.Logger, buffers: newBuffers(),
+		config: c, limits: c.Limits.withDefaults(), router: NewRouter(c.Names), log: c.Logger, buffers: newBuffers(),
 		fronts: map[string]*front{}, sessions: map[*session]struct{}{},
 		keys: map[cancelKey]*session{}, load: map[string]int{}, moves: newMoves(),
 	}
@@ -128,6 +132,7 @@ func NewProxy(c Config) *Proxy {
 // overlap.
 func (p *Proxy) Apply(ctx context.Context, s Snapshot) {
 	plan := p.router.Plan(s)
+	p.names.update(plan)
 	p.mu.Lock()
 	p.plan = plan
 	wanted := map[string]bool{}

@@ -34,7 +34,8 @@ type Endpoint struct {
 	Kind      Kind
 	Name      string   // of the cluster or instance, for people
 	Cluster   string   // resource id
-	Addresses []string // host:port, each to be listened at
+	DNSName   string   // empty where there are none
+	Addresses []string // host:port, each to be listened at; the first is what DNSName leads to
 	Port      int      // the port that security group rules are about
 	Firewall  Firewall
 	ForceTLS  bool // refuse clients without it
@@ -108,11 +109,12 @@ func (p Plan) Fate(b Backend) (Fate, string) {
 // Router computes plans. It remembers the highest term seen of each cluster, so
 // that no plan leads to an older one (invariant 4).
 type Router struct {
+	names aurora.Names
 	terms map[string]int64
 }
 
 // NewRouter returns a router that has seen nothing.
-func NewRouter() *Router { return &Router{terms: map[string]int64{}} }
+func NewRouter(names aurora.Names) *Router { return &Router{names: names, terms: map[string]int64{}} }
 
 // Plan says what a snapshot means.
 func (r *Router) Plan(s Snapshot) Plan {
@@ -129,7 +131,7 @@ func (r *Router) Plan(s Snapshot) Plan {
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		known[c.ResourceID] = r.see(c, members[c.ResourceID])
-		v := view{cluster: c, instances: members[c.ResourceID], term: known[c.ResourceID]}
+		v := view{names: r.names, cluster: c, instances: members[c.ResourceID], term: known[c.ResourceID]}
 		v.firewall = newFirewall(c.Spec.VpcSecurityGroupIDs, groups)
 		p.clusters[c.ResourceID] = *c
 		p.add(&v)
@@ -166,6 +168,7 @@ func (p *Plan) add(v *view) {
 
 // view is one cluster in a snapshot.
 type view struct {
+	names     aurora.Names
 	cluster   *aurora.DBCluster
 	instances []aurora.DBInstance
 	term      int64 // the highest seen
@@ -174,13 +177,13 @@ type view struct {
 
 func (v *view) endpoints() []Endpoint {
 	id, name, st := v.cluster.ResourceID, v.cluster.Spec.Identifier, v.cluster.Status
-	writer := v.endpoint(id+"/writer", KindWriter, name, st.WriterEndpoint)
-	reader := v.endpoint(id+"/reader", KindReader, name, st.ReaderEndpoint)
+	writer := v.endpoint(id+"/writer", KindWriter, name, v.names.Writer(v.cluster), st.WriterEndpoint)
+	reader := v.endpoint(id+"/reader", KindReader, name, v.names.Reader(v.cluster), st.ReaderEndpoint)
 	all := make([]Endpoint, 0, len(v.instances)+2)
 	var lagging []Backend
 	for i := range v.instances {
 		in := &v.instances[i]
-		e := v.endpoint(in.ResourceID, KindInstance, in.Spec.Identifier, in.Status.Endpoint)
+		e := v.endpoint(in.ResourceID, KindInstance, in.Spec.Identifier, v.names.Instance(in), in.Status.Endpoint)
 		if v.eligible(in) {
 			e.Backends = []Backend{v.backend(in)}
 		} else {
@@ -218,7 +221,7 @@ func (v *view) endpoints() []Endpoint {
 // custom leads to those of the chosen instances that have the role which the
 // endpoint is for. Unlike the reader endpoint it never leads to the writer instead.
 func (v *view) custom(c *aurora.CustomEndpoint) Endpoint {
-	e := v.endpoint(v.cluster.ResourceID+"/"+c.ResourceID, KindCustom, c.Identifier, v.cluster.CustomAddress(c.ResourceID))
+	e := v.endpoint(v.cluster.ResourceID+"/"+c.ResourceID, KindCustom, c.Identifier, v.names.Custom(v.cluster, c), v.cluster.CustomAddress(c.ResourceID))
 	e.Waiting, e.Hopeless = fmt.Sprintf("no member of the custom endpoint %s serves", c.Identifier), true
 	for i := range v.instances {
 		in := &v.instances[i]
@@ -237,8 +240,8 @@ func (v *view) custom(c *aurora.CustomEndpoint) Endpoint {
 	return e
 }
 
-func (v *view) endpoint(id string, kind Kind, name string, at aurora.Address) Endpoint {
-	e := Endpoint{ID: id, Kind: kind, Name: name, Cluster: v.cluster.ResourceID, Port: rulePort(v.cluster), Firewall: v.firewall, ForceTLS: v.cluster.Spec.ForceSSL}
+func (v *view) endpoint(id string, kind Kind, name, dnsName string, at aurora.Address) Endpoint {
+	e := Endpoint{ID: id, Kind: kind, Name: name, DNSName: dnsName, Cluster: v.cluster.ResourceID, Port: rulePort(v.cluster), Firewall: v.firewall, ForceTLS: v.cluster.Spec.ForceSSL}
 	if at.Host != "" && at.Port != 0 {
 		e.Addresses = append(e.Addresses, net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
 	}

@@ -43,7 +43,7 @@ func instance(name string, role aurora.ServerRole, term int64) aurora.DBInstance
 }
 
 func planOf(c aurora.DBCluster, instances ...aurora.DBInstance) Plan {
-	return NewRouter().Plan(Snapshot{Clusters: []aurora.DBCluster{c}, Instances: instances, Groups: []aurora.SecurityGroup{openGroup()}})
+	return NewRouter(aurora.Names{}).Plan(Snapshot{Clusters: []aurora.DBCluster{c}, Instances: instances, Groups: []aurora.SecurityGroup{openGroup()}})
 }
 
 func (p Plan) endpoint(t *testing.T, id string) Endpoint {
@@ -174,7 +174,7 @@ func TestFateOfSessions(t *testing.T) {
 // a restored state store may go back in time.
 func TestInvariant4NoRouteLeadsToAnOlderTermThanSeen(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		router, seen := NewRouter(), int64(0)
+		router, seen := NewRouter(aurora.Names{}), int64(0)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			s := drawSnapshot(t)
 			c := s.Clusters[0]

@@ -20,6 +20,9 @@ func Run(ctx context.Context, c Config) error {
 	}
 	p := NewProxy(c)
 	defer p.Wait()
+	if c.Names.Suffix != "" {
+		p.running.Go(func() { p.names.serveNames(ctx, c) })
+	}
 	stalls := watchStalls(ctx, c.Layout)
 	for {
 		clusters, instances, groups, hosts, presence := m.clusters.Changed(), m.instances.Changed(), m.groups.Changed(), m.hosts.Changed(), m.presence.Changed()

@@ -102,7 +102,7 @@ func newSession(v *visitor, s startup, l *link) (*session, error) {
 	if x.toward, err = newStream(x.client, x.proxy.buffers); err != nil {
 		return nil, err
 	}
-	x.replies, err = newStream(x.server, x.proxy.buffers)
+	x.replies, err = newReplies(l, x.proxy.buffers)
 	return x, err
 }
 

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -8,6 +9,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/proc"
 )
 
 const bufferBytes = 32 << 10
@@ -34,7 +38,11 @@ type stream struct {
 	buf     *buffer
 	n       int
 	err     error
+	peer    *proc.Peer // whose words count only while it lives; may be nil
 }
+
+// errDying says that a writer was dying when it spoke.
+var errDying = errors.New("the server is dying")
 
 func newStream(conn net.Conn, b *buffers) (*stream, error) {
 	s := &stream{conn: conn, buffers: b}
@@ -46,6 +54,18 @@ func newStream(conn net.Conn, b *buffers) (*stream, error) {
 		s.raw, s.attempt = raw, s.try
 	}
 	return s, nil
+}
+
+// newReplies reads a backend. When a postmaster dies, commits that wait for the
+// quorum give up waiting, and for a moment, until they have noticed too, the other
+// sessions see them, although they may be lost. So what a writer said counts only if
+// its postmaster lived afterwards. Readers have nothing that the quorum does not have.
+func newReplies(l *link, b *buffers) (*stream, error) {
+	s, err := newStream(l.conn, b)
+	if err == nil && l.backend.Role == aurora.RoleWriter {
+		s.peer, err = proc.PeerOf(l.conn)
+	}
+	return s, err
 }
 
 // try reads what is there; without anything it gives the buffer back and has
@@ -85,6 +105,10 @@ func (s *stream) read() ([]byte, error) {
 		s.done()
 		return nil, io.EOF
 	}
+	if s.peer != nil && s.peer.Dying() {
+		s.done()
+		return nil, errDying
+	}
 	return s.buf[:s.n], nil
 }
 
@@ -96,8 +120,12 @@ func (s *stream) done() {
 	}
 }
 
-// close gives back what read still has.
+// close gives back what the stream still has.
 func (s *stream) close() {
+	if s.peer != nil {
+		s.peer.Release()
+		s.peer = nil
+	}
 	if s.buf != nil {
 		s.buffers.put(s.buf)
 		s.buf = nil

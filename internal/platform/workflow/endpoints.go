@@ -69,7 +69,7 @@ func (r *run) endpoints(ctx context.Context) (string, error) {
 	reached := 0
 	for _, name := range sortedKeys(r.d.Endpoints) {
 		e := r.d.Endpoints[name]
-		err := reach(ctx, net.JoinHostPort(e.Host, strconv.Itoa(e.Port)))
+		err := r.reach(ctx, e)
 		if err == nil {
 			reached++
 			continue
@@ -83,14 +83,20 @@ func (r *run) endpoints(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d reached", reached), nil
 }
 
-// reach repeats until the address answers PostgreSQL's TLS request.
-func reach(ctx context.Context, addr string) error {
+// reach repeats until the endpoint answers PostgreSQL's TLS request.
+func (r *run) reach(ctx context.Context, e rest.Endpoint) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	for {
-		err := askTLS(ctx, addr)
+		host, err := e.Host, error(nil)
+		if r.d.Target == rest.TargetEmbedded && r.engine.Resolve != nil {
+			host, err = r.engine.Resolve(ctx, e.Host)
+		}
+		if err == nil {
+			err = askTLS(ctx, net.JoinHostPort(host, strconv.Itoa(e.Port)))
+		}
 		var dns *net.DNSError
-		if err == nil || errors.As(err, &dns) {
+		if err == nil || errors.As(err, &dns) && r.d.Target == rest.TargetAWS {
 			return err
 		}
 		select {

@@ -27,6 +27,9 @@ type Config struct {
 	Blobs   blob.Store
 	Layout  layout.Layout
 	Region  stack.Target // the embedded region
+	// Resolve returns the address of a host of the embedded region, whose names only
+	// the installation itself may know.
+	Resolve func(ctx context.Context, host string) (string, error)
 	// Tool finds Terraform or OpenTofu at each run, so that one can be installed
 	// meanwhile.
 	Tool func(context.Context) (stack.Tool, error)

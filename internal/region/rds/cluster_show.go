@@ -122,17 +122,18 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 	}
 	out.Port = aws.Int32(int32(spec.Port))
 	if host := v.Status.WriterEndpoint; host.Host != "" {
-		out.Endpoint, out.Port = aws.String(host.Host), aws.Int32(int32(host.Port))
+		out.Endpoint, out.Port = hostOf(s.config.Names.Writer(v), host), aws.Int32(int32(host.Port))
 	} else if spec.Port == 0 {
 		out.Port = aws.Int32(defaultPort)
 	}
-	out.ReaderEndpoint = optional(v.Status.ReaderEndpoint.Host)
+	out.ReaderEndpoint = hostOf(s.config.Names.Reader(v), v.Status.ReaderEndpoint)
 	for _, id := range spec.VpcSecurityGroupIDs {
 		out.VpcSecurityGroups = append(out.VpcSecurityGroups, types.VpcSecurityGroupMembership{VpcSecurityGroupId: aws.String(id), Status: aws.String("active")})
 	}
-	for _, e := range spec.CustomEndpoints {
-		if at := v.CustomAddress(e.ResourceID); at.Host != "" {
-			out.CustomEndpoints = append(out.CustomEndpoints, at.Host)
+	for i := range spec.CustomEndpoints {
+		e := &spec.CustomEndpoints[i]
+		if host := hostOf(s.config.Names.Custom(v, e), v.CustomAddress(e.ResourceID)); host != nil {
+			out.CustomEndpoints = append(out.CustomEndpoints, *host)
 		}
 	}
 	out.DBClusterMembers = make([]types.DBClusterMember, 0, len(members))

@@ -1,6 +1,7 @@
 package rds
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -86,11 +87,12 @@ func endpointFilters() map[string]func(endpoint) []string {
 
 // endpoints are all of a cluster's.
 func (s *service) endpoints(c scope, v *aurora.DBCluster) []endpoint {
-	built := func(kind string, at aurora.Address) endpoint {
-		return endpoint{DBClusterIdentifier: &v.Spec.Identifier, EndpointType: &kind, Endpoint: optional(at.Host), Status: endpointStatus(v, at)}
+	built := func(kind, name string, at aurora.Address) endpoint {
+		return endpoint{DBClusterIdentifier: &v.Spec.Identifier, EndpointType: &kind, Endpoint: hostOf(name, at), Status: endpointStatus(v, at)}
 	}
 	all := []endpoint{
-		built(aurora.EndpointTypeWriter, v.Status.WriterEndpoint), built(aurora.EndpointTypeReader, v.Status.ReaderEndpoint),
+		built(aurora.EndpointTypeWriter, s.config.Names.Writer(v), v.Status.WriterEndpoint),
+		built(aurora.EndpointTypeReader, s.config.Names.Reader(v), v.Status.ReaderEndpoint),
 	}
 	for i := range v.Spec.CustomEndpoints {
 		all = append(all, s.showEndpoint(c, v, &v.Spec.CustomEndpoints[i]))
@@ -105,7 +107,7 @@ func (s *service) showEndpoint(c scope, v *aurora.DBCluster, e *aurora.CustomEnd
 		DBClusterEndpointArn: aws.String(c.arn("cluster-endpoint", e.Identifier)), DBClusterIdentifier: &v.Spec.Identifier,
 		EndpointType: aws.String("CUSTOM"), CustomEndpointType: &e.Type,
 		StaticMembers: s.memberNames(e.StaticMembers), ExcludedMembers: s.memberNames(e.ExcludedMembers),
-		Endpoint: optional(at.Host), Status: endpointStatus(v, at),
+		Endpoint: hostOf(s.config.Names.Custom(v, e), at), Status: endpointStatus(v, at),
 	}
 }
 
@@ -118,6 +120,15 @@ func (s *service) memberNames(ids []string) []string {
 		}
 	}
 	return names
+}
+
+// hostOf is where clients find an endpoint: its name, if it has one, or its address.
+// It is nil until the endpoint is there.
+func hostOf(name string, at aurora.Address) *string {
+	if at.Host == "" {
+		return nil
+	}
+	return aws.String(cmp.Or(name, at.Host))
 }
 
 func endpointStatus(v *aurora.DBCluster, at aurora.Address) *string {

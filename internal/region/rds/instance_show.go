@@ -97,7 +97,7 @@ func (s *service) showInstance(c scope, v *aurora.DBInstance) *types.DBInstance 
 		out.PerformanceInsightsRetentionPeriod = aws.Int32(int32(spec.PerformanceInsightsRetention))
 	}
 	if e := v.Status.Endpoint; e.Host != "" {
-		out.Endpoint = &types.Endpoint{Address: aws.String(e.Host), Port: aws.Int32(int32(e.Port)), HostedZoneId: aws.String(hostedZoneID)}
+		out.Endpoint = &types.Endpoint{Address: hostOf(s.config.Names.Instance(v), e), Port: aws.Int32(int32(e.Port)), HostedZoneId: aws.String(hostedZoneID)}
 	}
 	if item, ok := s.clusters.Get(spec.ClusterResourceID); ok {
 		s.showFromCluster(c, out, &item.Value)

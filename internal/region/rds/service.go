@@ -38,6 +38,8 @@ type Config struct {
 	// Certificate reads the certificate, in PEM, that clients of endpoints trust; it
 	// may be nil.
 	Certificate func() ([]byte, error)
+	// Names are what endpoints are called; without a suffix they are told by address.
+	Names aurora.Names
 	// Logs reads the servers' logs; without it they have none.
 	Logs LogReader
 }
