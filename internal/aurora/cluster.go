@@ -50,6 +50,9 @@ type DBClusterSpec struct {
 	// MasterPasswordGeneration grows with every change of the verifier.
 	MasterPasswordGeneration int64 `json:"masterPasswordGeneration"`
 
+	// MasterSecret is the secret that has the password, if the region manages it.
+	MasterSecret *MasterSecret `json:"masterSecret,omitempty"`
+
 	Port                 int      `json:"port"` // 0: the installation's default
 	AvailabilityZones    []string `json:"availabilityZones"`
 	DBSubnetGroupName    string   `json:"dbSubnetGroupName,omitempty"`
@@ -96,6 +99,15 @@ type DBClusterSpec struct {
 	Pending *PendingClusterChanges `json:"pending,omitempty"`
 	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
 	ForceSSL bool `json:"forceSsl,omitempty"`
+}
+
+// MasterSecret is a secret of Secrets Manager with the master user's password, which
+// the region makes and rotates.
+type MasterSecret struct {
+	Name     string    `json:"name"`
+	ARN      string    `json:"arn"`
+	KmsKeyID string    `json:"kmsKeyId,omitempty"` // a key ARN; empty: Secrets Manager's own
+	Rotated  time.Time `json:"rotated"`
 }
 
 // CustomEndpoint leads to some of a cluster's instances (CreateDBClusterEndpoint).

@@ -17,8 +17,8 @@ import (
 	snsapi "github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
-	"github.com/daybreakdb/daybreak/internal/region/regiontest"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
+	"github.com/daybreakdb/daybreak/internal/region/regiontest"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
