@@ -166,9 +166,11 @@ func TestManagementOfAPasswordBeginsAndEnds(t *testing.T) {
 		t.Errorf("the same once more: %+v, %v", again, err)
 	}
 	for what, try := range map[string]func(*api.ModifyDBClusterInput){
-		"a password too":       func(i *api.ModifyDBClusterInput) { i.MasterUserPassword = aws.String(password) },
-		"an end without one":   func(i *api.ModifyDBClusterInput) { i.ManageMasterUserPassword = aws.Bool(false) },
-		"a rotation later":     func(i *api.ModifyDBClusterInput) { i.RotateMasterUserPassword, i.ApplyImmediately = aws.Bool(true), nil },
+		"a password too":     func(i *api.ModifyDBClusterInput) { i.MasterUserPassword = aws.String(password) },
+		"an end without one": func(i *api.ModifyDBClusterInput) { i.ManageMasterUserPassword = aws.Bool(false) },
+		"a rotation later": func(i *api.ModifyDBClusterInput) {
+			i.RotateMasterUserPassword, i.ApplyImmediately = aws.Bool(true), nil
+		},
 		"a key after creation": func(i *api.ModifyDBClusterInput) { i.MasterUserSecretKmsKeyId = aws.String("alias/aws/rds") },
 	} {
 		_, err := m.modify(t, try)
