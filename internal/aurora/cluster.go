@@ -88,6 +88,9 @@ type DBClusterSpec struct {
 	// Failover is the last request for another writer (FailoverDBCluster).
 	Failover FailoverRequest `json:"failover,omitzero"`
 
+	// AssociatedRoles are kept and shown, without effect.
+	AssociatedRoles []AssociatedRole `json:"associatedRoles,omitempty"`
+
 	// CustomEndpoints lead to instances that users chose. Generation does not grow
 	// with them: no server depends on them.
 	CustomEndpoints []CustomEndpoint `json:"customEndpoints,omitempty"`
@@ -99,6 +102,12 @@ type DBClusterSpec struct {
 	Pending *PendingClusterChanges `json:"pending,omitempty"`
 	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
 	ForceSSL bool `json:"forceSsl,omitempty"`
+}
+
+// AssociatedRole is a role of IAM that a cluster may use for a feature.
+type AssociatedRole struct {
+	ARN     string `json:"arn"`
+	Feature string `json:"feature,omitempty"`
 }
 
 // MasterSecret is a secret of Secrets Manager with the master user's password, which

@@ -103,6 +103,15 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.FailoverDBCluster)
 	awswire.Register(wire, s.StopDBCluster)
 	awswire.Register(wire, s.StartDBCluster)
+	awswire.Register(wire, s.AddRoleToDBCluster)
+	awswire.Register(wire, s.RemoveRoleFromDBCluster)
+	awswire.Register(wire, s.RebootDBCluster)
+	awswire.Register(wire, s.PromoteReadReplicaDBCluster)
+	awswire.Register(wire, s.StopDBInstance)
+	awswire.Register(wire, s.StartDBInstance)
+	awswire.Register(wire, s.DescribeValidDBInstanceModifications)
+	awswire.Register(wire, s.DescribeDBMajorEngineVersions)
+	awswire.Register(wire, s.DescribeSourceRegions)
 	awswire.Register(wire, s.CreateDBClusterEndpoint)
 	awswire.Register(wire, s.DescribeDBClusterEndpoints)
 	awswire.Register(wire, s.ModifyDBClusterEndpoint)
@@ -152,6 +161,7 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.DescribeCertificates)
 	awswire.Register(wire, s.DescribePendingMaintenanceActions)
 	awswire.Register(wire, s.ApplyPendingMaintenanceAction)
+	refuseLater(wire)
 	return wire
 }
 
