@@ -53,7 +53,7 @@ var differences = map[string]map[string]string{
 		"DescribePendingMaintenanceActions":  "system-update only: a restart with the host's newest PostgreSQL",
 		"DownloadDBLogFilePortion":           "logs of PostgreSQL only",
 		"ModifyDBCluster":                    "another engine version is a label within PostgreSQL 15; log exports are kept and shown",
-		"ModifyDBInstance":                   "a class is a share of the host's memory",
+		"ModifyDBInstance":                   "a class is a share of the host's memory; a writer that gets another one hands its role to a reader",
 		"StopDBCluster":                      "needs an instance; endpoints refuse clients with SQLSTATE 57P03",
 	},
 	"secretsmanager": {
