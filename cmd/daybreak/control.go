@@ -147,8 +147,7 @@ func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
 
 func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
 	service, err := rds.Config{
-		Store:       in.store,
-		Names:       aurora.Names{Suffix: in.config.DNSSuffix},
+		Store: in.store, Keyring: in.keyring, Names: aurora.Names{Suffix: in.config.DNSSuffix},
 		Certificate: func() ([]byte, error) { return os.ReadFile(in.CAFile()) },
 		Logs: node.Logs{Layout: func(host string) layout.Layout {
 			if host == in.config.HostID {

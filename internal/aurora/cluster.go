@@ -50,6 +50,9 @@ type DBClusterSpec struct {
 	// MasterPasswordGeneration grows with every change of the verifier.
 	MasterPasswordGeneration int64 `json:"masterPasswordGeneration"`
 
+	// MasterSecret is the secret that has the password, if the region manages it.
+	MasterSecret *MasterSecret `json:"masterSecret,omitempty"`
+
 	Port                 int      `json:"port"` // 0: the installation's default
 	AvailabilityZones    []string `json:"availabilityZones"`
 	DBSubnetGroupName    string   `json:"dbSubnetGroupName,omitempty"`
@@ -85,6 +88,9 @@ type DBClusterSpec struct {
 	// Failover is the last request for another writer (FailoverDBCluster).
 	Failover FailoverRequest `json:"failover,omitzero"`
 
+	// AssociatedRoles are kept and shown, without effect.
+	AssociatedRoles []AssociatedRole `json:"associatedRoles,omitempty"`
+
 	// CustomEndpoints lead to instances that users chose. Generation does not grow
 	// with them: no server depends on them.
 	CustomEndpoints []CustomEndpoint `json:"customEndpoints,omitempty"`
@@ -96,6 +102,21 @@ type DBClusterSpec struct {
 	Pending *PendingClusterChanges `json:"pending,omitempty"`
 	// ForceSSL says that clients must use TLS (rds.force_ssl of the parameter group).
 	ForceSSL bool `json:"forceSsl,omitempty"`
+}
+
+// AssociatedRole is a role of IAM that a cluster may use for a feature.
+type AssociatedRole struct {
+	ARN     string `json:"arn"`
+	Feature string `json:"feature,omitempty"`
+}
+
+// MasterSecret is a secret of Secrets Manager with the master user's password, which
+// the region makes and rotates.
+type MasterSecret struct {
+	Name     string    `json:"name"`
+	ARN      string    `json:"arn"`
+	KmsKeyID string    `json:"kmsKeyId,omitempty"` // a key ARN; empty: Secrets Manager's own
+	Rotated  time.Time `json:"rotated"`
 }
 
 // CustomEndpoint leads to some of a cluster's instances (CreateDBClusterEndpoint).

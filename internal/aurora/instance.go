@@ -138,6 +138,8 @@ type ServerReport struct {
 	// instance and of its cluster whose settings the server runs with.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	ClusterGeneration  int64 `json:"clusterGeneration,omitempty"`
+	// Class is that of the ObservedGeneration.
+	Class string `json:"class,omitempty"`
 	// MasterPasswordGeneration is the one applied in the database (writer only).
 	MasterPasswordGeneration int64 `json:"masterPasswordGeneration,omitempty"`
 	RestartGeneration        int64 `json:"restartGeneration,omitempty"`

@@ -281,14 +281,24 @@ func (in *Installation) showLogs() {
 }
 
 // RDS is a client of the installation's region, as people make it.
-func (in *Installation) RDS() *rds.Client {
+func (in *Installation) RDS() *rds.Client { return rds.NewFromConfig(in.AWS()) }
+
+// AWS is the configuration of clients of the installation's region.
+func (in *Installation) AWS() aws.Config {
+	in.t.Helper()
+	env := in.AWSEnv()
+	return aws.Config{
+		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
+	}
+}
+
+// AWSEnv are the variables that point clients of AWS at the installation.
+func (in *Installation) AWSEnv() map[string]string {
 	in.t.Helper()
 	var env map[string]string
 	in.JSON(&env, "env")
-	return rds.NewFromConfig(aws.Config{
-		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
-		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
+	return env
 }
 
 // Deployment is the JSON of up and describe, as far as it is promised.

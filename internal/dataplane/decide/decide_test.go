@@ -89,6 +89,11 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 			},
 			"delete instance": func(t *rapid.T) { s.deleteInstance(pick(t)) },
 			"modify instance": func(t *rapid.T) { s.w.Instances[pick(t)].Generation++ },
+			"change class": func(t *rapid.T) {
+				in := &s.w.Instances[pick(t)]
+				in.Spec.Class = rapid.SampledFrom([]string{"db.r6g.large", "db.r6g.xlarge"}).Draw(t, "class")
+				in.Generation++
+			},
 			"reboot instance": func(t *rapid.T) {
 				in := &s.w.Instances[pick(t)]
 				in.Spec.RestartGeneration++

@@ -155,7 +155,7 @@ func (s *sim) execute(t *rapid.T, i int) {
 		in.Server.SystemIdentifier = "7"
 	}
 	if fresh || task.Generation > in.Server.ObservedGeneration {
-		in.Server.ObservedGeneration, in.Server.RestartGeneration = in.Generation, in.Spec.RestartGeneration
+		in.Server.ObservedGeneration, in.Server.RestartGeneration, in.Server.Class = in.Generation, in.Spec.RestartGeneration, in.Spec.Class
 	}
 	in.Server.ClusterGeneration = s.w.Cluster.Generation
 	in.Server.Phase, in.Server.Role, in.Server.Term, in.Server.Message = aurora.PhaseRunning, task.Role, task.Term, ""

@@ -87,9 +87,31 @@ func (d *decision) giveTurns() {
 			turn(in)
 		}
 	}
-	if w := d.writer(); w != nil {
+	if w := d.writer(); w != nil && !(!busy && d.passOn(w)) {
 		turn(w)
 	}
+}
+
+// passOn has a reader take the writer's role over when the writer is to have another
+// class: that takes less time than a restart, and idle sessions go along. The old
+// writer starts with its class as a reader. Without a reader that has all that was
+// asked of it, the writer is restarted.
+func (d *decision) passOn(w *aurora.DBInstance) bool {
+	st := d.Cluster.Status
+	due := w.Status.Task.Role == aurora.RoleWriter && w.Status.Task.Generation != w.Generation && w.Server.Class != "" && w.Server.Class != w.Spec.Class
+	if !due || w.DeleteRequested || w.Spec.RestartGeneration != w.Server.RestartGeneration ||
+		d.Cluster.Spec.Stopped != nil || st.Handover != nil || st.FailedOver != "" || !d.writerRuns() {
+		return false
+	}
+	for _, heir := range d.heirs(w) {
+		if d.fulfils(heir) && heir.Server.ObservedGeneration == heir.Generation {
+			d.do(SetFailedOver{w.ResourceID})
+			d.do(Announce{aurora.FailoverStarted(&d.Cluster, heir.Spec.Identifier, sameZone(w, heir))})
+			d.beginHandover(w, heir.ResourceID)
+			return true
+		}
+	}
+	return false
 }
 
 // hasServer says whether the instance is to have a running server.

@@ -99,3 +99,21 @@ func TestWriterHandsItsRoleToTheReaderThatAUserNames(t *testing.T) {
 		}
 	}
 }
+
+func TestWriterOfAnotherClassStartsAnewAsAReader(t *testing.T) {
+	s := startSystem(t)
+	c := s.createCluster("one")
+	w := s.createInstance(c, "w")
+	s.settled(c, w)
+	r := s.createInstance(c, "r")
+	s.settled(c, w, r)
+	s.exec(w, "CREATE TABLE t AS SELECT 1::text AS v")
+	before := s.instance(r).Server.PID
+	s.changeInstance(w, func(in *aurora.DBInstance) { in.Spec.Class = "db.r6g.large" })
+	s.settled(c, w, r)
+	if st := s.cluster(c).Status; st.Writer != r || s.instance(r).Server.PID != before || s.instance(w).Server.Class != "db.r6g.large" {
+		t.Errorf("%+v, %+v", st, s.instance(w).Server)
+	}
+	s.exec(r, "UPDATE t SET v = '2'")
+	s.reads(w, "SELECT v FROM t", "2")
+}

@@ -70,7 +70,7 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 	}
 	w.log.Info("node: started the server", "pid", p.PID(), "role", o.task.Role, "term", o.task.Term)
 	w.process, w.started, w.adopted = p, time.Now(), false
-	w.seen.ObservedGeneration, w.seen.RestartGeneration = o.generation, o.restart
+	w.seen.ObservedGeneration, w.seen.RestartGeneration, w.seen.Class = o.generation, o.restart, o.class
 	return nil
 }
 
@@ -145,7 +145,7 @@ func (w *worker) takeSettings(ctx context.Context, s postgres.Server, o order) e
 	if restart {
 		return w.restart(ctx, s, o)
 	}
-	w.seen.ObservedGeneration = o.generation
+	w.seen.ObservedGeneration, w.seen.Class = o.generation, o.class
 	return nil
 }
 

@@ -137,6 +137,9 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 		return nil, err
 	}
 	a := x.service.actions[c.operation]
+	if why, ok := x.service.refused[c.operation]; ok {
+		return nil, BadRequestf("UnsupportedOperation", "The operation %s is not supported in this region: %s.", c.operation, why)
+	}
 	if a == nil {
 		return nil, x.codec.unknown(x.service, c.operation)
 	}

@@ -3,6 +3,7 @@ package awswire
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"sort"
 	"strings"
@@ -19,6 +20,7 @@ type Service struct {
 	actions   map[string]*action
 	maxBody   int64
 	anonymous map[string]bool
+	refused   map[string]string // operation → why
 	resources func(ctx context.Context, in any) []string
 }
 
@@ -56,6 +58,23 @@ func (s *Service) register(in, out reflect.Type, call func(context.Context, any)
 		output:    s.model.shapeOf(out),
 	}
 }
+
+// Refuse has the service say why it does not do some of its operations, rather than
+// that it does not know them.
+func (s *Service) Refuse(why string, operations ...string) {
+	if s.refused == nil {
+		s.refused = map[string]string{}
+	}
+	for _, name := range operations {
+		if _, known := s.model.operations[name]; !known || s.actions[name] != nil {
+			panic(fmt.Sprintf("awswire: %s has no operation %s that could be refused", s.name, name))
+		}
+		s.refused[name] = why
+	}
+}
+
+// Refused says why operations are refused, by their names.
+func (s *Service) Refused() map[string]string { return maps.Clone(s.refused) }
 
 // NameResources says which ARNs a call is about, for policies: a call that f has
 // none for is about "*". The input is that of any registered action.

@@ -46,15 +46,20 @@ func (a *API) DescribeAvailabilityZones(ctx context.Context, in *api.DescribeAva
 	return out, err
 }
 
+// RegionNames are those that are listed. Every other one works too.
+func RegionNames() []string {
+	return []string{
+		"ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "eu-central-1", "eu-north-1", "eu-west-1",
+		"us-east-1", "us-east-2", "us-west-1", "us-west-2",
+	}
+}
+
 // DescribeRegions answers some regions of AWS and the caller's: any name is a
 // region here.
 func (a *API) DescribeRegions(ctx context.Context, in *api.DescribeRegionsInput) (*api.DescribeRegionsOutput, error) {
 	names := in.RegionNames
 	if len(names) == 0 {
-		names = []string{
-			"ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "eu-central-1", "eu-north-1", "eu-west-1",
-			"us-east-1", "us-east-2", "us-west-1", "us-west-2", awswire.IdentityFrom(ctx).Region,
-		}
+		names = append(RegionNames(), awswire.IdentityFrom(ctx).Region)
 	}
 	slices.Sort(names)
 	regions, err := filtered(slices.Compact(names), in.Filters, func(name string) attributes {

@@ -31,7 +31,7 @@ func NewDirectory(ctx context.Context, store *state.Store, keys *keyring.Keyring
 		store: store, keyring: keys, root: root,
 		users: kind[User]{store: store, noun: "user", table: state.NewTable[User](store, "region/iam-users"),
 			entity: func(u *User) *Entity { return &u.Entity }},
-		roles: kind[Role]{store: store, noun: "role", table: state.NewTable[Role](store, "region/iam-roles"),
+		roles: kind[Role]{store: store, noun: "role", table: roleTable(store),
 			entity: func(r *Role) *Entity { return &r.Entity }},
 		policies: state.NewTable[Policy](store, "region/iam-policies"),
 		keys:     state.NewTable[AccessKey](store, "region/iam-access-keys"),

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -131,3 +132,16 @@ func wireRole(r Role) *types.Role {
 	}
 	return role
 }
+
+// RoleExists says whether there is a role with an ARN in an account, for services
+// that are given one.
+func RoleExists(ctx context.Context, store *state.Store, account, roleARN string) (bool, error) {
+	name := roleARN[strings.LastIndex(roleARN, "/")+1:]
+	item, err := roleTable(store).Get(ctx, recordKey(account, name))
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && item.Value.arn() == roleARN, err
+}
+
+func roleTable(s *state.Store) state.Table[Role] { return state.NewTable[Role](s, "region/iam-roles") }

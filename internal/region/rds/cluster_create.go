@@ -3,6 +3,7 @@ package rds
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,12 +20,20 @@ func (s *service) CreateDBCluster(ctx context.Context, in *rds.CreateDBClusterIn
 	if err := refuseCluster(in); err != nil {
 		return nil, err
 	}
+	in, managed, err := s.managedPassword(in)
+	if err != nil {
+		return nil, err
+	}
 	cluster, err := newCluster(c, in)
 	if err != nil {
 		return nil, err
 	}
+	var secret []state.Op
+	if managed {
+		cluster.Spec.MasterSecret, secret = s.newMasterSecret(&cluster, *in.MasterUserPassword, aws.ToString(in.MasterUserSecretKmsKeyId))
+	}
 	for {
-		rev, err := s.storeCluster(ctx, c, &cluster, in)
+		rev, err := s.storeCluster(ctx, c, &cluster, in, secret)
 		if errors.Is(err, state.ErrConflict) {
 			continue // a subnet group or security group was changed meanwhile
 		}
@@ -40,13 +49,13 @@ func (s *service) CreateDBCluster(ctx context.Context, in *rds.CreateDBClusterIn
 
 // storeCluster stores a new cluster together with its name, if what it refers to
 // is still there.
-func (s *service) storeCluster(ctx context.Context, c scope, cluster *aurora.DBCluster, in *rds.CreateDBClusterInput) (int64, error) {
+func (s *service) storeCluster(ctx context.Context, c scope, cluster *aurora.DBCluster, in *rds.CreateDBClusterInput, secret []state.Op) (int64, error) {
 	checks, err := s.place(ctx, c, cluster, in)
 	if err != nil {
 		return 0, err
 	}
 	name := c.name(state.KindDBCluster, cluster.Spec.Identifier)
-	ops := append(checks, name.Claim(cluster.ResourceID), state.DBClusters(s.store).PutOp(cluster.ResourceID, *cluster, 0))
+	ops := append(slices.Concat(checks, secret), name.Claim(cluster.ResourceID), state.DBClusters(s.store).PutOp(cluster.ResourceID, *cluster, 0))
 	rev, err := s.store.Commit(ctx, ops...)
 	if errors.Is(err, state.ErrConflict) {
 		if _, lookup := s.store.Lookup(ctx, name); lookup == nil {
@@ -65,7 +74,7 @@ func refuseCluster(in *rds.CreateDBClusterInput) error {
 		return awswire.InvalidParameterValue("The engine mode %s that you specified is currently unavailable.", mode)
 	}
 	return refuseOthers(in, "DBClusterIdentifier", "Engine", "EngineMode", "EngineVersion", "EngineLifecycleSupport", "DatabaseName",
-		"MasterUsername", "MasterUserPassword", "Port", "DBSubnetGroupName", "VpcSecurityGroupIds", "AvailabilityZones", "NetworkType",
+		"MasterUsername", "MasterUserPassword", "ManageMasterUserPassword", "MasterUserSecretKmsKeyId", "Port", "DBSubnetGroupName", "VpcSecurityGroupIds", "AvailabilityZones", "NetworkType",
 		"DBClusterParameterGroupName", "StorageEncrypted", "KmsKeyId", "StorageType", "AutoMinorVersionUpgrade",
 		"DeletionProtection", "CopyTagsToSnapshot", "EnableCloudwatchLogsExports", "BackupRetentionPeriod", "PreferredBackupWindow",
 		"PreferredMaintenanceWindow", "ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn",

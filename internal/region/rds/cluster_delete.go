@@ -22,16 +22,10 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 	if err := checkFinalSnapshot(in); err != nil {
 		return nil, err
 	}
-	var before aurora.DBCluster
-	_, err = s.updateCluster(ctx, item.Key, func(v *aurora.DBCluster) error {
-		if err := s.checkDelete(ctx, v); err != nil {
-			return err
-		}
-		before = *v
-		v.DeleteRequested, v.Spec.Pending, v.Spec.CustomEndpoints = true, nil, nil
-		v.Generation++
-		return nil
-	})
+	before, err := s.tryDelete(ctx, item.Key)
+	for errors.Is(err, state.ErrConflict) {
+		before, err = s.tryDelete(ctx, item.Key) // the cluster or its secret was changed meanwhile
+	}
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, clusterNotFound(aws.ToString(in.DBClusterIdentifier))
 	}
@@ -39,6 +33,24 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 		return nil, err
 	}
 	return &rds.DeleteDBClusterOutput{DBCluster: s.showCluster(c, &before)}, nil
+}
+
+// tryDelete deletes a cluster with its secret, and says what it was before.
+func (s *service) tryDelete(ctx context.Context, key string) (before aurora.DBCluster, err error) {
+	secret, ops, err := s.dropMasterSecret(ctx, key)
+	if err != nil {
+		return before, err
+	}
+	_, err = s.updateCluster(ctx, key, func(v *aurora.DBCluster) error {
+		if err := s.checkDelete(ctx, v); err != nil {
+			return err
+		}
+		before = *v
+		v.DeleteRequested, v.Spec.Pending, v.Spec.CustomEndpoints = true, nil, nil
+		v.Generation++
+		return secret.take(&v.Spec)
+	}, ops...)
+	return before, err
 }
 
 // checkDelete refuses to delete what is in use. An instance that is made meanwhile

@@ -55,6 +55,11 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 		}
 		parameters, checks = group.Name, append(checks, more...)
 	}
+	in, secret, more, err := s.changeMasterSecret(ctx, item.Key, in)
+	if err != nil {
+		return aurora.DBCluster{}, err
+	}
+	checks = append(checks, more...)
 	return s.updateCluster(ctx, item.Key, func(v *aurora.DBCluster) error {
 		if v.DeleteRequested {
 			return awswire.BadRequestf("InvalidDBClusterStateFault", "DB cluster %s is not currently in the available state.", v.Spec.Identifier)
@@ -68,6 +73,9 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 			v.Spec.ParameterGroupName = parameters
 		}
 		if err := rename(&v.Spec.Identifier, "NewDBClusterIdentifier", in.NewDBClusterIdentifier); err != nil {
+			return err
+		}
+		if err := secret.take(&v.Spec); err != nil {
 			return err
 		}
 		if err := s.modifyCluster(v, in, groups); err != nil {
@@ -86,7 +94,7 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 		return awswire.InvalidParameterValue("The engine mode %s that you specified is currently unavailable.", mode)
 	}
 	err := refuseOthers(in, "DBClusterIdentifier", "NewDBClusterIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "EngineMode", "EngineVersion", "EngineLifecycleSupport",
-		"MasterUserPassword", "Port", "VpcSecurityGroupIds", "NetworkType", "DBClusterParameterGroupName", "DBInstanceParameterGroupName",
+		"MasterUserPassword", "ManageMasterUserPassword", "RotateMasterUserPassword", "MasterUserSecretKmsKeyId", "Port", "VpcSecurityGroupIds", "NetworkType", "DBClusterParameterGroupName", "DBInstanceParameterGroupName",
 		"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot",
 		"CloudwatchLogsExportConfiguration", "BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",
 		"ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",

@@ -104,6 +104,8 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		PerformanceInsightsEnabled:  &spec.PerformanceInsightsEnabled,
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 	}
+	out.AssociatedRoles = showRoles(v)
+	out.MasterUserSecret = showMasterSecret(v)
 	if spec.Stopped != nil {
 		out.AutomaticRestartTime = aws.Time(spec.Stopped.Add(aurora.MaxStop))
 	}

@@ -82,7 +82,7 @@ func showVersion(version string) types.DBEngineVersion {
 		Engine: aws.String(engine), EngineVersion: aws.String(version), MajorEngineVersion: aws.String("15"),
 		DBParameterGroupFamily: aws.String(parameter.Family), Status: aws.String("available"),
 		DBEngineDescription: aws.String("Aurora PostgreSQL"), DBEngineVersionDescription: aws.String("Aurora PostgreSQL (Compatible with PostgreSQL " + version + ")"),
-		SupportedEngineModes: []string{"provisioned"}, ExportableLogTypes: []string{"postgresql"},
+		SupportedEngineModes: []string{"provisioned"}, ExportableLogTypes: logExports,
 		SupportsReadReplica: aws.Bool(true), SupportsGlobalDatabases: aws.Bool(false), SupportsLogExportsToCloudwatchLogs: aws.Bool(false),
 		SupportsBabelfish: aws.Bool(false), SupportsIntegrations: aws.Bool(false), SupportsLimitlessDatabase: aws.Bool(false),
 		SupportsLocalWriteForwarding: aws.Bool(false), SupportsParallelQuery: aws.Bool(false),

@@ -16,8 +16,13 @@ func lower(s string) string { return strings.ToLower(s) }
 // kmsKey is the ARN of the key that was given, which withKeys has looked up, or
 // of the account's default key for RDS.
 func (c scope) kmsKey(given string) string {
+	return c.keyOf("rds", given)
+}
+
+// keyOf does so for another service's default key.
+func (c scope) keyOf(service, given string) string {
 	if given == "" {
-		given = kms.ManagedKeyID(c.account, c.region, "rds")
+		given = kms.ManagedKeyID(c.account, c.region, service)
 	}
 	if strings.HasPrefix(given, "arn:") {
 		return given
@@ -30,7 +35,7 @@ func (c scope) kmsKey(given string) string {
 func withKeys[I, O any](s *service, action func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
 	return func(ctx context.Context, in *I) (*O, error) {
 		c := scopeOf(ctx)
-		for _, parameter := range []string{"KmsKeyId", "PerformanceInsightsKMSKeyId"} {
+		for _, parameter := range []string{"KmsKeyId", "PerformanceInsightsKMSKeyId", "MasterUserSecretKmsKeyId"} {
 			field := reflect.ValueOf(in).Elem().FieldByName(parameter)
 			if !field.IsValid() || field.IsNil() || field.Elem().Len() == 0 {
 				continue

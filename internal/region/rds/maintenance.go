@@ -28,6 +28,7 @@ func (s *service) maintain(ctx context.Context) {
 	ticker := time.NewTicker(maintenanceCheck)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
+		rotations := s.rotations.Changed()
 		clusters, instances := s.clusters.Changed(), s.instances.Changed()
 		if err := s.maintainAll(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			slog.Warn("rds: changes of a maintenance window not made, trying again", "error", err)
@@ -35,6 +36,7 @@ func (s *service) maintain(ctx context.Context) {
 		select {
 		case <-clusters:
 		case <-instances:
+		case <-rotations:
 		case <-ticker.C:
 		case <-ctx.Done():
 		}
@@ -42,7 +44,7 @@ func (s *service) maintain(ctx context.Context) {
 }
 
 func (s *service) maintainAll(ctx context.Context, now time.Time) error {
-	var failed []error
+	failed := []error{s.rotateMasterSecrets(ctx, now)}
 	for _, item := range s.clusters.All() {
 		if stoppedTooLong(&item.Value, now) {
 			failed = append(failed, s.startAfterLong(ctx, item.Key, now))

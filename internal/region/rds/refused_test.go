@@ -179,7 +179,7 @@ func TestChangesAndDeletionsThatAreRefused(t *testing.T) {
 	_, err = r.DescribeDBInstances(ctx, &api.DescribeDBInstancesInput{Filters: []types.Filter{{Name: str("colour"), Values: []string{"x"}}}})
 	wantCode(t, "a filter that is none", err, "InvalidParameterValue")
 	_, err = r.CreateDBClusterSnapshot(ctx, &api.CreateDBClusterSnapshotInput{DBClusterIdentifier: id, DBClusterSnapshotIdentifier: str("s")})
-	wantCode(t, "an action that is not there", err, "InvalidAction")
+	wantCode(t, "an action that is not there", err, "UnsupportedOperation")
 }
 
 func TestSubnetGroupsThatAreRefused(t *testing.T) {

@@ -12,7 +12,9 @@ import (
 	"strings"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
@@ -29,12 +31,17 @@ type service struct {
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
 
+	secrets   *secretsmanager.Managed // nil: passwords cannot be managed
+	rotations *state.Mirror[secretsmanager.Rotation]
+
 	config Config
 }
 
 // Config is what the service works with.
 type Config struct {
 	Store *state.Store
+	// Keyring seals passwords that the region manages; nil: it manages none.
+	Keyring *keyring.Keyring
 	// Certificate reads the certificate, in PEM, that clients of endpoints trust; it
 	// may be nil.
 	Certificate func() ([]byte, error)
@@ -69,6 +76,12 @@ func (c Config) New(ctx context.Context) (*awswire.Service, error) {
 	if s.hosts, err = state.NewMirror(ctx, state.Hosts(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	if c.Keyring != nil {
+		s.secrets = secretsmanager.NewManaged(store, c.Keyring)
+	}
+	if s.rotations, err = state.NewMirror(ctx, secretsmanager.Rotations(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	if s.subscriptions, err = state.NewMirror(ctx, subscriptionTable(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
@@ -92,6 +105,15 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.FailoverDBCluster)
 	awswire.Register(wire, s.StopDBCluster)
 	awswire.Register(wire, s.StartDBCluster)
+	awswire.Register(wire, s.AddRoleToDBCluster)
+	awswire.Register(wire, s.RemoveRoleFromDBCluster)
+	awswire.Register(wire, s.RebootDBCluster)
+	awswire.Register(wire, s.PromoteReadReplicaDBCluster)
+	awswire.Register(wire, s.StopDBInstance)
+	awswire.Register(wire, s.StartDBInstance)
+	awswire.Register(wire, s.DescribeValidDBInstanceModifications)
+	awswire.Register(wire, s.DescribeDBMajorEngineVersions)
+	awswire.Register(wire, s.DescribeSourceRegions)
 	awswire.Register(wire, s.CreateDBClusterEndpoint)
 	awswire.Register(wire, s.DescribeDBClusterEndpoints)
 	awswire.Register(wire, s.ModifyDBClusterEndpoint)
@@ -141,6 +163,7 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.DescribeCertificates)
 	awswire.Register(wire, s.DescribePendingMaintenanceActions)
 	awswire.Register(wire, s.ApplyPendingMaintenanceAction)
+	refuseLater(wire)
 	return wire
 }
 

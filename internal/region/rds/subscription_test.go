@@ -3,6 +3,7 @@ package rds_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -137,9 +138,10 @@ func TestEventIsSentOnceThoughProcessesRestart(t *testing.T) {
 	another()
 	c := aurora.DBCluster{}
 	cfg := r.Root
-	c.Account, c.Region, c.Spec.Identifier = strings.Split(topic, ":")[4], cfg.Region, "demo"
+	c.Account, c.Region = strings.Split(topic, ":")[4], cfg.Region
 	const events = 10
 	for i := range events {
+		c.Spec.Identifier = fmt.Sprint("demo", i)
 		tell(t, r.Store, aurora.ClusterCreated(&c))
 		if i == events/2 {
 			another()

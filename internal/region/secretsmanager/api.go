@@ -21,13 +21,17 @@ type API struct {
 	values  state.Table[Value] // by Secret.valueRecord
 }
 
-// New returns the Secrets Manager service on a store.
-func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
-	a := &API{
+func newAPI(store *state.Store, keys *keyring.Keyring) *API {
+	return &API{
 		store: store, keyring: keys,
 		secrets: state.NewTable[Secret](store, "region/secrets"),
 		values:  state.NewTable[Value](store, "region/secret-values"),
 	}
+}
+
+// New returns the Secrets Manager service on a store.
+func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
+	a := newAPI(store, keys)
 	s := awswire.SecretsManager()
 	awswire.Register(s, a.CreateSecret)
 	awswire.Register(s, a.DescribeSecret)
@@ -35,6 +39,7 @@ func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
 	awswire.Register(s, a.UpdateSecret)
 	awswire.Register(s, a.DeleteSecret)
 	awswire.Register(s, a.RestoreSecret)
+	awswire.Register(s, a.RotateSecret)
 	awswire.Register(s, a.GetSecretValue)
 	awswire.Register(s, a.PutSecretValue)
 	awswire.Register(s, a.ListSecretVersionIds)
@@ -94,19 +99,24 @@ func notFound() error {
 
 // remove deletes a secret with all its values.
 func (a *API) remove(ctx context.Context, item state.Item[Secret]) error {
-	ops := []state.Op{a.secrets.DeleteOp(item.Key, item.Revision)}
-	values, _, err := a.values.List(ctx, item.Value.valueRecord(""))
+	ops, err := a.removeOps(ctx, item)
 	if err != nil {
 		return err
-	}
-	for _, v := range values {
-		ops = append(ops, a.values.DeleteOp(v.Key, v.Revision))
 	}
 	_, err = a.store.Commit(ctx, ops...)
 	if errors.Is(err, state.ErrConflict) {
 		return nil // somebody else changed it; the next call tries again
 	}
 	return err
+}
+
+func (a *API) removeOps(ctx context.Context, item state.Item[Secret]) ([]state.Op, error) {
+	ops := []state.Op{a.secrets.DeleteOp(item.Key, item.Revision)}
+	values, _, err := a.values.List(ctx, item.Value.valueRecord(""))
+	for _, v := range values {
+		ops = append(ops, a.values.DeleteOp(v.Key, v.Revision))
+	}
+	return ops, err
 }
 
 // edit is a change of a secret, and what else is stored with it.

@@ -120,5 +120,8 @@ func (s Secret) entry() types.SecretListEntry {
 	if !s.Accessed.IsZero() {
 		e.LastAccessedDate = &s.Accessed
 	}
+	if s.Owner.Service != "" {
+		e.OwningService, e.RotationEnabled, e.LastRotatedDate = &s.Owner.Service, aws.Bool(true), &s.Rotated
+	}
 	return e
 }

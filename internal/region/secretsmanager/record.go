@@ -26,6 +26,8 @@ type Secret struct {
 	DeleteAt              *time.Time        `json:",omitempty"` // when it will be gone
 	Tags                  map[string]string `json:",omitempty"`
 	Policy                string            `json:",omitempty"`
+	Owner                 Owner             `json:",omitzero"` // if another service manages it
+	Rotated               time.Time         `json:",omitzero"`
 	Versions              []Version         // in the order of their creation
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
 	"github.com/daybreakdb/daybreak/internal/state"
@@ -105,6 +106,11 @@ func (a *API) DescribeSecret(ctx context.Context, in *api.DescribeSecretInput) (
 	if !s.Accessed.IsZero() {
 		out.LastAccessedDate = &s.Accessed
 	}
+	if s.Owner.Service != "" {
+		out.OwningService, out.RotationEnabled, out.LastRotatedDate = &s.Owner.Service, aws.Bool(true), &s.Rotated
+		out.NextRotationDate = aws.Time(s.Rotated.Add(ManagedRotation))
+		out.RotationRules = &types.RotationRulesType{AutomaticallyAfterDays: aws.Int64(int64(ManagedRotation / (24 * time.Hour)))}
+	}
 	return out, nil
 }
 
@@ -122,6 +128,9 @@ func (a *API) UpdateSecret(ctx context.Context, in *api.UpdateSecretInput) (*api
 		return nil, err
 	}
 	s, err := a.update(ctx, in.SecretId, func(s *Secret) ([]state.Op, error) {
+		if err := refuseManaged(s); err != nil {
+			return nil, err
+		}
 		if in.Description != nil {
 			s.Description = *in.Description
 		}
@@ -161,6 +170,9 @@ func (a *API) DeleteSecret(ctx context.Context, in *api.DeleteSecretInput) (*api
 	}
 	date := now.AddDate(0, 0, int(days))
 	s, err := a.update(ctx, in.SecretId, func(s *Secret) ([]state.Op, error) {
+		if err := refuseManaged(s); err != nil {
+			return nil, err
+		}
 		s.DeleteAsked, s.DeleteAt = &now, &date
 		return nil, nil
 	})
@@ -177,6 +189,9 @@ func (a *API) deleteNow(ctx context.Context, given *string, now time.Time) (*api
 		var refused *awswire.Error
 		if errors.As(err, &refused) {
 			return &api.DeleteSecretOutput{ARN: given, Name: given, DeletionDate: &now}, nil
+		}
+		if err == nil {
+			err = refuseManaged(&item.Value)
 		}
 		if err == nil {
 			err = a.remove(ctx, item)

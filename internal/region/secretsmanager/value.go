@@ -130,7 +130,12 @@ func (a *API) PutSecretValue(ctx context.Context, in *api.PutSecretValueInput) (
 	if v == nil {
 		return nil, invalidRequest("You must provide either SecretString or SecretBinary.")
 	}
-	s, err := a.update(ctx, in.SecretId, func(s *Secret) ([]state.Op, error) { return a.put(ctx, s, *v, stages) })
+	s, err := a.update(ctx, in.SecretId, func(s *Secret) ([]state.Op, error) {
+		if err := refuseManaged(s); err != nil {
+			return nil, err
+		}
+		return a.put(ctx, s, *v, stages)
+	})
 	if err != nil {
 		return nil, err
 	}

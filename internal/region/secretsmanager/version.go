@@ -45,6 +45,9 @@ func (a *API) UpdateSecretVersionStage(ctx context.Context, in *api.UpdateSecret
 		return nil, invalidParameter("You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.")
 	}
 	s, err := a.update(ctx, in.SecretId, func(s *Secret) ([]state.Op, error) {
+		if err := refuseManaged(s); err != nil {
+			return nil, err
+		}
 		return nil, s.moveStage(stage, in.RemoveFromVersionId, in.MoveToVersionId)
 	})
 	if err != nil {

@@ -1,0 +1,4 @@
+package rds
+
+// Verifies is for tests.
+var Verifies = verifies

@@ -1,0 +1,138 @@
+package region_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/awswire/wiretest"
+	"github.com/daybreakdb/daybreak/internal/region/ec2"
+	"github.com/daybreakdb/daybreak/internal/region/iam"
+	"github.com/daybreakdb/daybreak/internal/region/kms"
+	"github.com/daybreakdb/daybreak/internal/region/rds"
+	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
+	"github.com/daybreakdb/daybreak/internal/region/sns"
+	"github.com/daybreakdb/daybreak/internal/region/sts"
+	"github.com/daybreakdb/daybreak/internal/state/statetest"
+)
+
+const actionsFile = "../../docs/supported-actions.md"
+
+const actionsIntro = `# AWS actions of the embedded region
+
+Made from what is registered and from the comments of the code that does it:
+go test ./internal/region -run Reference -update
+
+A refused action answers ` + "`UnsupportedOperation`" + ` with status 400 and says why; one that is not listed is not known
+(` + "`InvalidAction`" + `). A parameter that an action does not have is refused too, with ` + "`InvalidParameterCombination`" + `, and
+never ignored.
+`
+
+// differences are what a caller of AWS may miss, by service and action.
+var differences = map[string]map[string]string{
+	"rds": {
+		"AddRoleToDBCluster":                 "active at once",
+		"CreateDBCluster":                    "aurora-postgresql 15, provisioned; endpoints are IP addresses; no restores, replicas or global clusters",
+		"CreateDBClusterEndpoint":            "the endpoint is an IP address",
+		"CreateDBInstance":                   "members of DB clusters only",
+		"CreateEventSubscription":            "topics of the same account and region; Identifier Link is empty",
+		"DeleteDBCluster":                    "SkipFinalSnapshot only",
+		"DescribeCertificates":               "the installation's own authority, by AWS's name",
+		"DescribeDBEngineVersions":           "versions of aurora-postgresql 15; the binaries are the hosts'",
+		"DescribeDBMajorEngineVersions":      "no dates of support",
+		"DescribeEvents":                     "events of clusters, instances and parameter groups",
+		"DescribeGlobalClusters":             "there are none",
+		"DescribeOrderableDBInstanceOptions": "every class can be ordered; a host gives what it has",
+		"DescribePendingMaintenanceActions":  "system-update only: a restart with the host's newest PostgreSQL",
+		"DownloadDBLogFilePortion":           "logs of PostgreSQL only",
+		"ModifyDBCluster":                    "another engine version is a label within PostgreSQL 15; log exports are kept and shown",
+		"ModifyDBInstance":                   "a class is a share of the host's memory; a writer that gets another one hands its role to a reader",
+		"StopDBCluster":                      "needs an instance; endpoints refuse clients with SQLSTATE 57P03",
+	},
+	"secretsmanager": {
+		"CreateSecret":      "no replicas",
+		"PutResourcePolicy": "kept, not evaluated",
+		"RotateSecret":      "secrets of RDS only",
+	},
+	"sns": {
+		"Publish":   "no phone numbers and FIFO topics",
+		"Subscribe": "http and https",
+	},
+}
+
+// TestReferenceListsTheActions compares docs/supported-actions.md with what is
+// registered; with -update it writes it.
+func TestReferenceListsTheActions(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(actionsIntro)
+	for _, s := range services(t) {
+		effects, notes, refused := effectsOf(t, s.Name()), differences[s.Name()], s.Refused()
+		fmt.Fprintf(&b, "\n## %s\n\n| action | supported or refused | effect | what differs from AWS |\n|---|---|---|---|\n", s.Name())
+		for _, operation := range s.Operations() {
+			if effects[operation] == "" {
+				t.Errorf("%s %s: its function has no comment that begins with its name", s.Name(), operation)
+			}
+			fmt.Fprintf(&b, "| %s | supported | %s | %s |\n", operation, effects[operation], notes[operation])
+		}
+		for _, operation := range slices.Sorted(maps.Keys(refused)) {
+			fmt.Fprintf(&b, "| %s | refused | %s | |\n", operation, refused[operation])
+		}
+		for operation := range notes {
+			if !slices.Contains(s.Operations(), operation) {
+				t.Errorf("%s has no %s that could differ", s.Name(), operation)
+			}
+		}
+	}
+	compare(t, actionsFile, b.String())
+}
+
+func services(t *testing.T) []*awswire.Service {
+	store := statetest.Start(t)
+	relational, err := rds.New(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory, err := iam.NewDirectory(t.Context(), store, nil, wiretest.Credentials())
+	if err != nil {
+		t.Fatal(err)
+	}
+	topics, err := sns.New(t.Context(), sns.Config{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil),
+		secretsmanager.New(store, nil), topics.Service, sts.New(directory)}
+}
+
+// effectsOf reads what the comments of a service's actions say.
+func effectsOf(t *testing.T, service string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(service, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	effects := map[string]string{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || f.Doc == nil || !f.Name.IsExported() {
+				continue
+			}
+			if text, ok := strings.CutPrefix(strings.Join(strings.Fields(f.Doc.Text()), " "), f.Name.Name+" "); ok {
+				effects[f.Name.Name] = strings.ReplaceAll(strings.TrimSuffix(text, "."), "|", "or")
+			}
+		}
+	}
+	return effects
+}
