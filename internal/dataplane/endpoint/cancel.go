@@ -1,11 +1,15 @@
 package endpoint
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"os"
+	"regexp"
 	"time"
 )
 
@@ -51,6 +55,13 @@ func (v *visitor) cancel(ctx context.Context, p packet) {
 		m.WithLabelValues("unknown").Inc()
 		return
 	}
+	if waitsForQuorum(real.pid) {
+		v.peer.Close() // its driver may wait for that before it reads on
+		if !v.front.outlastsCommit(ctx, key, real) {
+			m.WithLabelValues("late").Inc()
+			return
+		}
+	}
 	if err := sendCancel(ctx, socket, real); err != nil {
 		v.front.proxy.log.Warn("cancel request not delivered", "client", v.addr, "error", err)
 		m.WithLabelValues("failed").Inc()
@@ -70,6 +81,55 @@ func (f *front) findCancelled(key cancelKey) (socket string, real cancelKey, ok 
 	}
 	return s.backend.Socket, s.backendKey, true
 }
+
+const (
+	// commitPoll is how often it is looked whether a commit still waits, and
+	// commitPatience for how long. A log without a quorum ends the session sooner.
+	commitPoll     = 20 * time.Millisecond
+	commitPatience = 10 * time.Second
+)
+
+// outlastsCommit waits until the session's commit has its quorum, and says whether
+// the session has more to do then, which the cancel may be for. PostgreSQL would end
+// the wait, and show others a commit that can still vanish; the client would only
+// learn that nobody knows. In Aurora this wait cannot be ended either.
+func (f *front) outlastsCommit(ctx context.Context, key, real cancelKey) bool {
+	ctx, stop := context.WithTimeout(ctx, commitPatience)
+	defer stop()
+	for waitsForQuorum(real.pid) {
+		select {
+		case <-time.After(commitPoll):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	f.proxy.mu.Lock()
+	s := f.proxy.keys[key]
+	same := s != nil && s.backendKey == real
+	f.proxy.mu.Unlock()
+	if !same {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.over && !s.idle()
+}
+
+// waitsForQuorum says whether a backend of this host waits for the quorum of the
+// log. Its title says so; of backends on other hosts nothing is known here. A title
+// is also what a user can have for a name, who then hurts nobody else.
+func waitsForQuorum(pid uint32) bool {
+	title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && titleWaits(title)
+}
+
+func titleWaits(title []byte) bool {
+	return commitTitle.Match(bytes.TrimRight(title, " \x00"))
+}
+
+// commitTitle is the end of a title from SyncRepWaitForLSN. Who waits for a lock is
+// only "waiting".
+var commitTitle = regexp.MustCompile(`^postgres: .* waiting for [0-9A-F]+/[0-9A-F]+$`)
 
 func sendCancel(ctx context.Context, socket string, key cancelKey) error {
 	ctx, cancel := context.WithTimeout(ctx, cancelTimeout)

@@ -219,9 +219,11 @@ func (v *view) endpoints() []Endpoint {
 }
 
 // custom leads to those of the chosen instances that have the role which the
-// endpoint is for. Unlike the reader endpoint it never leads to the writer instead.
+// endpoint is for, and of these to those that do not lag, if there are any. Unlike
+// the reader endpoint it never leads to the writer instead.
 func (v *view) custom(c *aurora.CustomEndpoint) Endpoint {
 	e := v.endpoint(v.cluster.ResourceID+"/"+c.ResourceID, KindCustom, c.Identifier, v.names.Custom(v.cluster, c), v.cluster.CustomAddress(c.ResourceID))
+	var lagging []Backend
 	e.Waiting, e.Hopeless = fmt.Sprintf("no member of the custom endpoint %s serves", c.Identifier), true
 	for i := range v.instances {
 		in := &v.instances[i]
@@ -230,9 +232,16 @@ func (v *view) custom(c *aurora.CustomEndpoint) Endpoint {
 		}
 		e.Hopeless = false
 		fits := c.Type == aurora.EndpointTypeAny || v.isWriter(in) == (c.Type == aurora.EndpointTypeWriter)
-		if fits && v.eligible(in) {
+		switch {
+		case !fits || !v.eligible(in):
+		case in.Status.Lagging:
+			lagging = append(lagging, v.backend(in))
+		default:
 			e.Backends = append(e.Backends, v.backend(in))
 		}
+	}
+	if len(e.Backends) == 0 {
+		e.Backends = lagging
 	}
 	if v.cluster.Spec.Stopped != nil {
 		e.Waiting, e.Hopeless = v.waiting()

@@ -287,9 +287,15 @@ func TestReadersThatLagLeaveTheReaderEndpoint(t *testing.T) {
 		"the only one":    {[]aurora.DBInstance{lagging("r1")}, "r1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := planOf(cluster(), append(c.instances, instance("w1", aurora.RoleWriter, 1))...)
+			of := cluster()
+			of.Spec.CustomEndpoints = []aurora.CustomEndpoint{{ResourceID: "cluster-endpoint-1", Identifier: "mine", Type: "READER"}}
+			of.Status.CustomEndpoints = []aurora.CustomEndpointStatus{{ResourceID: "cluster-endpoint-1", Address: aurora.Address{Host: "127.42.0.9", Port: 5432}}}
+			p := planOf(of, append(c.instances, instance("w1", aurora.RoleWriter, 1))...)
 			if got := names(p.endpoint(t, clusterID+"/reader").Backends); got != c.want {
 				t.Errorf("the reader endpoint leads to %s, want %s", got, c.want)
+			}
+			if got := names(p.endpoint(t, clusterID+"/cluster-endpoint-1").Backends); got != c.want {
+				t.Errorf("a custom endpoint for readers leads to %s, want %s", got, c.want)
 			}
 			if got := names(p.endpoint(t, "db-r1").Backends); got != "r1" {
 				t.Errorf("its own endpoint leads to %q", got)

@@ -210,6 +210,7 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 	rebuild := o.task.Rebuild > w.seen.Rebuilt
 	if w.stray || rebuild {
 		w.stopMonitor()
+		w.phase(aurora.PhaseStopping, "its data is made anew")
 		if w.process != nil {
 			if err := w.process.Stop(ctx, postgres.StopImmediate, killGrace); err != nil {
 				return err

@@ -58,6 +58,11 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 	if _, err := w.configure(ctx, s, o); err != nil {
 		return err
 	}
+	if in, ok := w.instances.Get(w.id); ok { // or its functions fail until the next time that all are told
+		if err := w.tell(w.id, in.Value); err != nil {
+			w.log.Warn("node: topology not written", "error", err)
+		}
+	}
 	p, err := s.Start(ctx, map[string]string{
 		// One syncfs before recovery in place of an fsync of each of a thousand files.
 		"recovery_init_sync_method": "syncfs",

@@ -214,16 +214,17 @@ func (n *node) tell(id string, in aurora.DBInstance) error {
 		Version: cluster.Value.Spec.EngineVersion, ServerID: in.Spec.Identifier,
 		Disks: 1, Nodes: len(cluster.Value.Status.LogZones),
 	}
-	t.Members = n.members(in.Spec.ClusterResourceID, cluster.Value.Status.Writer)
+	t.Members = n.members(in.Spec.ClusterResourceID, cluster.Value.Status.Writer, id)
 	return s.WriteTopology(t) // its disk may hang: nothing is held meanwhile
 }
 
-// members are the running servers of a cluster, as they were last seen.
-func (n *node) members(cluster, writer string) (all []postgres.Member) {
+// members are the running servers of a cluster, as they were last seen, and the one
+// that is told of them.
+func (n *node) members(cluster, writer, own string) (all []postgres.Member) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, item := range n.instances.All() {
-		if m := item.Value; m.Spec.ClusterResourceID == cluster && m.Server.Phase == aurora.PhaseRunning {
+		if m := item.Value; m.Spec.ClusterResourceID == cluster && (m.Server.Phase == aurora.PhaseRunning || item.Key == own) {
 			all = append(all, postgres.Member{
 				ServerID: m.Spec.Identifier, Name: item.Key,
 				Writer: item.Key == writer, Seen: n.sights[item.Key],
