@@ -17,11 +17,16 @@ func Services() []string { return []string{"ec2", "iam", "kms", "rds", "secretsm
 // types would make it ten times as large.
 func ec2Operations() []string {
 	return []string{
-		"AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "CreateTags",
-		"DeleteSecurityGroup", "DeleteTags", "DescribeAvailabilityZones", "DescribeNetworkInterfaces",
+		"AssociateRouteTable", "AttachInternetGateway", "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress",
+		"CreateInternetGateway", "CreateNetworkAclEntry", "CreateRoute", "CreateRouteTable", "CreateSecurityGroup",
+		"CreateSubnet", "CreateTags", "CreateVpc", "DeleteInternetGateway", "DeleteNetworkAclEntry", "DeleteRoute",
+		"DeleteRouteTable", "DeleteSecurityGroup", "DeleteSubnet", "DeleteTags", "DeleteVpc",
+		"DescribeAvailabilityZones", "DescribeInternetGateways", "DescribeNetworkAcls", "DescribeNetworkInterfaces",
 		"DescribeRegions", "DescribeRouteTables", "DescribeSecurityGroupRules", "DescribeSecurityGroups",
-		"DescribeSubnets", "DescribeTags", "DescribeVpcAttribute", "DescribeVpcs", "ModifySecurityGroupRules",
-		"RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress",
+		"DescribeSubnets", "DescribeTags", "DescribeVpcAttribute", "DescribeVpcs", "DetachInternetGateway",
+		"DisassociateRouteTable", "ModifySecurityGroupRules", "ModifySubnetAttribute", "ModifyVpcAttribute",
+		"ReplaceNetworkAclEntry", "ReplaceRoute", "ReplaceRouteTableAssociation", "RevokeSecurityGroupEgress",
+		"RevokeSecurityGroupIngress",
 	}
 }
 
