@@ -13,6 +13,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/kms"
+	"github.com/daybreakdb/daybreak/internal/region/logs"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/region/sns"
@@ -42,7 +43,7 @@ func TestReferenceListsTheActionsThatAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil), secretsmanager.New(store, nil), topics.Service, sts.New(directory)} {
+	for _, s := range []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil), secretsmanager.New(store, nil), topics.Service, sts.New(directory), logs.New(store, t.TempDir()).Service()} {
 		fmt.Fprintf(&b, "\n## %s\n\n", s.Name())
 		for _, operation := range s.Operations() {
 			fmt.Fprintf(&b, "- %s\n", operation)

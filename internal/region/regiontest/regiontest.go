@@ -44,7 +44,7 @@ func Serve(t testing.TB, more ...func(context.Context, *state.Store) (*awswire.S
 	server := httptest.NewUnstartedServer(nil)
 	cfg := region.Config{
 		URL: "http://" + server.Listener.Addr().String(), NotifyAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Store: r.Store, Keyring: keys, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+		Store: r.Store, Keyring: keys, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), LogEvents: t.TempDir(),
 		Credentials: awswire.StaticCredentials{{
 			AccessKeyID: wiretest.AccessKey, SecretAccessKey: wiretest.SecretKey, Account: wiretest.Account, UserARN: RootARN,
 		}},
