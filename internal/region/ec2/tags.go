@@ -51,6 +51,9 @@ func (a *API) DeleteTags(ctx context.Context, in *api.DeleteTagsInput) (*api.Del
 
 // retag changes the tags of resources that all exist.
 func (a *API) retag(ctx context.Context, ids []string, change func([]aurora.Tag) ([]aurora.Tag, error)) error {
+	if len(ids) == 0 {
+		return awswire.BadRequestf("MissingParameter", "The request must contain the parameter ResourceId")
+	}
 	targets := make([]func() error, len(ids))
 	for i, id := range ids {
 		var err error

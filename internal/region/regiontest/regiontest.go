@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -31,6 +32,7 @@ type Region struct {
 	Store   *state.Store
 	Keyring *keyring.Keyring
 	Root    aws.Config // of the account's root, who may do everything
+	Handler http.Handler
 }
 
 // Serve starts a region; more services may be made on its store.
@@ -63,6 +65,7 @@ func Serve(t testing.TB, more ...func(context.Context, *state.Store) (*awswire.S
 	server.Config.Handler = handler
 	server.Start()
 	t.Cleanup(server.Close)
+	r.Handler = handler
 	r.Root = wiretest.ClientConfig(server.URL)
 	return r
 }
