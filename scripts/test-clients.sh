@@ -3,6 +3,7 @@
 #
 #   DAYBREAK_TEST_AWS_PROVIDER_MIRROR  a Terraform filesystem mirror with hashicorp/aws 5.100
 #   DAYBREAK_TEST_POSTGRES_PAAS        a checkout of omnistrate-community/postgres-paas
+#   MODULES                            a folder with terraform-aws-modules' rds-aurora (9.x) and vpc (5.x)
 #   aws on PATH                        the AWS CLI
 #   python3 with moto and boto3
 #
@@ -29,6 +30,8 @@ need() { # TAG WHAT COMMAND...
 }
 need awsprovider "hashicorp/aws 5.100 (DAYBREAK_TEST_AWS_PROVIDER_MIRROR)" test -d "${DAYBREAK_TEST_AWS_PROVIDER_MIRROR:-/nonexistent}"
 need postgrespaas "postgres-paas checkout (DAYBREAK_TEST_POSTGRES_PAAS)" test -f "${DAYBREAK_TEST_POSTGRES_PAAS:-/nonexistent}/paas/spec.yaml"
+need modules "rds-aurora and vpc of terraform-aws-modules (MODULES), hashicorp/aws, terraform" \
+	test -d "${MODULES:-/nonexistent}/rds-aurora/examples" -a -d "${MODULES:-/nonexistent}/vpc" -a -d "${DAYBREAK_TEST_AWS_PROVIDER_MIRROR:-/nonexistent}"
 need awscli "AWS CLI (aws)" aws --version
 need moto "moto and boto3 (python3)" python3 -c 'import boto3, moto.server'
 

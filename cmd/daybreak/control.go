@@ -146,15 +146,16 @@ func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
 }
 
 func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
+	serverLogs := node.Logs{Layout: func(host string) layout.Layout {
+		if host == in.config.HostID {
+			return in.Layout
+		}
+		return in.Via(host)
+	}}
 	service, err := rds.Config{
 		Store: in.store, Keyring: in.keyring, Names: aurora.Names{Suffix: in.config.DNSSuffix},
 		Certificate: func() ([]byte, error) { return os.ReadFile(in.CAFile()) },
-		Logs: node.Logs{Layout: func(host string) layout.Layout {
-			if host == in.config.HostID {
-				return in.Layout
-			}
-			return in.Via(host)
-		}},
+		Logs:        serverLogs,
 	}.New(ctx)
 	if err != nil {
 		return err
@@ -170,7 +171,7 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 			AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
 			Account: in.config.Account, UserARN: "arn:aws:iam::" + in.config.Account + ":root", UserID: in.config.Account,
 		}},
-		Services: []*awswire.Service{service},
+		Services: []*awswire.Service{service}, LogEvents: in.LogEvents(), ServerLogs: serverLogs,
 	})
 	if err != nil {
 		return err

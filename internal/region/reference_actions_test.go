@@ -16,6 +16,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/kms"
+	"github.com/daybreakdb/daybreak/internal/region/logs"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/region/sns"
@@ -39,8 +40,8 @@ never ignored.
 var differences = map[string]map[string]string{
 	"rds": {
 		"AddRoleToDBCluster":                 "active at once",
-		"CreateDBCluster":                    "aurora-postgresql 15, provisioned; endpoints are IP addresses; no restores, replicas or global clusters",
-		"CreateDBClusterEndpoint":            "the endpoint is an IP address",
+		"CreateDBCluster":                    "aurora-postgresql 15, provisioned; endpoints are IP addresses, or names of --dns-suffix; no restores, replicas or global clusters",
+		"CreateDBClusterEndpoint":            "the endpoint is an IP address, or a name of --dns-suffix",
 		"CreateDBInstance":                   "members of DB clusters only",
 		"CreateEventSubscription":            "topics of the same account and region; Identifier Link is empty",
 		"DeleteDBCluster":                    "SkipFinalSnapshot only",
@@ -52,14 +53,13 @@ var differences = map[string]map[string]string{
 		"DescribeOrderableDBInstanceOptions": "every class can be ordered; a host gives what it has",
 		"DescribePendingMaintenanceActions":  "system-update only: a restart with the host's newest PostgreSQL",
 		"DownloadDBLogFilePortion":           "logs of PostgreSQL only",
-		"ModifyDBCluster":                    "another engine version is a label within PostgreSQL 15; log exports are kept and shown",
+		"ModifyDBCluster":                    "another engine version is a label within PostgreSQL 15",
 		"ModifyDBInstance":                   "a class is a share of the host's memory; a writer that gets another one hands its role to a reader",
 		"StopDBCluster":                      "needs an instance; endpoints refuse clients with SQLSTATE 57P03",
 	},
 	"secretsmanager": {
-		"CreateSecret":      "no replicas",
-		"PutResourcePolicy": "kept, not evaluated",
-		"RotateSecret":      "secrets of RDS only",
+		"CreateSecret": "no replicas",
+		"RotateSecret": "secrets of RDS only",
 	},
 	"sns": {
 		"Publish":   "no phone numbers and FIFO topics",
@@ -108,7 +108,7 @@ func services(t *testing.T) []*awswire.Service {
 		t.Fatal(err)
 	}
 	return []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil),
-		secretsmanager.New(store, nil), topics.Service, sts.New(directory)}
+		secretsmanager.New(store, nil), topics.Service, sts.New(directory), logs.New(store, t.TempDir()).Service()}
 }
 
 // effectsOf reads what the comments of a service's actions say.

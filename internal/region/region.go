@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/kms"
+	"github.com/daybreakdb/daybreak/internal/region/logs"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/region/sns"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
@@ -34,6 +36,10 @@ type Config struct {
 	Registry    prometheus.Registerer
 	// Services are served beside EC2 and STS: RDS, made by rds.New.
 	Services []*awswire.Service
+	// LogEvents is the directory of CloudWatch Logs' events.
+	LogEvents string
+	// ServerLogs are what clusters export to CloudWatch Logs; nothing if it is nil.
+	ServerLogs logs.Reader
 	// URL is the region's own, for links in messages of SNS.
 	URL string
 	// NotifyAllow are addresses that messages of SNS may go to, beside public ones.
@@ -52,7 +58,11 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	services := append(companions(cfg, directory), append(cfg.Services, topics.Service)...)
+	logService, err := startLogs(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	services := append(companions(cfg, directory), append(cfg.Services, topics.Service, logService)...)
 	for _, s := range services {
 		nameResources(s)
 	}
@@ -74,6 +84,25 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 		}
 		api.ServeHTTP(w, r)
 	}), nil
+}
+
+// How often the logs of servers are exported, and what is too old is removed.
+const (
+	exportEvery = 2 * time.Second
+	tidyEvery   = time.Minute
+)
+
+// startLogs returns CloudWatch Logs, with the export of servers' logs to it.
+func startLogs(ctx context.Context, cfg Config) (*awswire.Service, error) {
+	api := logs.New(cfg.Store, cfg.LogEvents)
+	if cfg.ServerLogs != nil {
+		exporter, err := api.NewExporter(ctx, cfg.ServerLogs, cfg.Logger)
+		if err != nil {
+			return nil, err
+		}
+		go exporter.Run(ctx, exportEvery, tidyEvery)
+	}
+	return api.Service(), nil
 }
 
 // companions are the services that a database needs around it.

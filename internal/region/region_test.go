@@ -37,7 +37,7 @@ func TestOneAddressServesAllServicesAndRegions(t *testing.T) {
 			t.Errorf("zones %+v, %v", zones, err)
 		}
 	}
-	_, err = ec2.NewFromConfig(cfg).CreateVpc(t.Context(), &ec2.CreateVpcInput{})
+	_, err = ec2.NewFromConfig(cfg).CreateNatGateway(t.Context(), &ec2.CreateNatGatewayInput{})
 	var e smithy.APIError
 	if !errors.As(err, &e) || e.ErrorCode() != "InvalidAction" || e.ErrorFault() == smithy.FaultServer {
 		t.Errorf("an action that is not there: %v", err)

@@ -23,7 +23,8 @@ var resourceForms = map[string][]struct{ parameter, form string }{
 		{"SubscriptionName", "es:%s"},
 	},
 	"ec2": {
-		{"GroupId", "security-group/%s"}, {"VpcId", "vpc/%s"}, {"SubnetId", "subnet/%s"},
+		{"GroupId", "security-group/%s"}, {"VpcId", "vpc/%s"}, {"SubnetId", "subnet/%s"}, {"RouteTableId", "route-table/%s"},
+		{"InternetGatewayId", "internet-gateway/%s"}, {"NetworkAclId", "network-acl/%s"},
 	},
 }
 

@@ -34,7 +34,7 @@ type Config struct {
 	Translate func(error) *Error
 	// Authorize says why a call is not allowed; nothing if it is. If it is nil,
 	// whoever has credentials may do everything.
-	Authorize func(ctx context.Context, c Call) (denied string)
+	Authorize func(ctx context.Context, c Call) (denied string, err error)
 	// Now is the clock that signatures are compared with; time.Now if nil.
 	Now func() time.Time
 }
@@ -237,6 +237,8 @@ type Call struct {
 	Operation string
 	// Resources are the ARNs that the call is about; "*" where it is about none.
 	Resources func() []string
+	// Policy is that of one of the resources.
+	Policy func(arn string) (ResourcePolicy, error)
 }
 
 func (h *Handler) authorize(ctx context.Context, x *exchange, in any) error {
@@ -251,11 +253,17 @@ func (h *Handler) authorize(ctx context.Context, x *exchange, in any) error {
 			return arns
 		}
 		return []string{"*"}
+	}, Policy: func(arn string) (ResourcePolicy, error) {
+		if x.service.policies == nil {
+			return ResourcePolicy{}, nil
+		}
+		return x.service.policies(ctx, arn)
 	}}
-	if denied := h.Authorize(ctx, c); denied != "" {
+	denied, err := h.Authorize(ctx, c)
+	if err == nil && denied != "" {
 		return x.codec.refusal(refusal{reason: refusedPolicy, message: denied})
 	}
-	return nil
+	return err
 }
 
 var errPanic = errors.New("panic")

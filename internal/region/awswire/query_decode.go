@@ -73,7 +73,7 @@ func (d queryDecoder) list(s *shape, n *node, path string, v reflect.Value) erro
 			return malformed("The list %s is not well-formed.", path)
 		}
 		for name, child := range n.children {
-			if elements, ok = child.elements(); !ok {
+			if elements, ok = child.elements(); !ok || child.given && child.value != "" {
 				return malformed("The list %s is not well-formed.", join(path, name))
 			}
 			path = join(path, name)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
@@ -52,6 +53,17 @@ func TestListsAreReadWhateverTheirItemsAreCalled(t *testing.T) {
 		in := decode("RestoreDBClusterToPointInTime", "DBClusterIdentifier=a&RestoreToTime="+url.QueryEscape(text)).(*rds.RestoreDBClusterToPointInTimeInput)
 		if !in.RestoreToTime.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
 			t.Errorf("%s: %v", text, in.RestoreToTime)
+		}
+	}
+}
+
+func TestAListWithAValueOfItsOwnIsRefused(t *testing.T) {
+	s := awswire.EC2()
+	awswire.RegisterClient(s, &ec2.Client{}, func(name string) bool { return name == "CreateTags" })
+	for _, form := range []string{"ResourceId.x=vpc-1", "ResourceId=vpc-1", "ResourceId.1=a&ResourceId.x=b"} {
+		in, err := awswire.DecodeQuery(s, "CreateTags", []byte("Action=CreateTags&Version=2016-11-15&Tag.1.Key=k&"+form))
+		if e, ok := err.(*awswire.Error); !ok || e.Status != 400 {
+			t.Errorf("%s: %+v, %v", form, in, err)
 		}
 	}
 }

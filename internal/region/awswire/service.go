@@ -22,6 +22,15 @@ type Service struct {
 	anonymous map[string]bool
 	refused   map[string]string // operation → why
 	resources func(ctx context.Context, in any) []string
+	policies  func(ctx context.Context, arn string) (ResourcePolicy, error)
+}
+
+// ResourcePolicy is the policy that a resource has of its own.
+type ResourcePolicy struct {
+	Document string // empty if it has none
+	// Sole says that users' own policies count only where this one lets those of
+	// the account count, as with keys of KMS.
+	Sole bool
 }
 
 type action struct {
@@ -79,6 +88,12 @@ func (s *Service) Refused() map[string]string { return maps.Clone(s.refused) }
 // NameResources says which ARNs a call is about, for policies: a call that f has
 // none for is about "*". The input is that of any registered action.
 func (s *Service) NameResources(f func(ctx context.Context, in any) []string) { s.resources = f }
+
+// NamePolicies says which policy a resource of the service has. An ARN of nothing,
+// or of what has none, has the zero one.
+func (s *Service) NamePolicies(f func(ctx context.Context, arn string) (ResourcePolicy, error)) {
+	s.policies = f
+}
 
 // AllowAnonymous lets requests without a signature call some operations, in links
 // that are sent to people. Their Identity is empty.

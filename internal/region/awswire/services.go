@@ -36,6 +36,15 @@ func SecretsManager() *Service {
 	})
 }
 
+// CloudWatchLogs returns Amazon CloudWatch Logs without actions.
+func CloudWatchLogs() *Service {
+	s := newService("logs", "2014-03-28", "", jsonCodec{
+		version: "1.1", target: "Logs_20140328", missing: func(name string) *Error { return null("InvalidParameterException", name) },
+	})
+	s.maxBody = 4 << 20 // a batch of events has a megabyte before it is JSON
+	return s
+}
+
 // SNS returns Amazon SNS without actions.
 func SNS() *Service {
 	return newService("sns", "2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/", queryCodec{

@@ -20,7 +20,10 @@ type API struct {
 	groups    state.Table[aurora.SecurityGroup]
 	clusters  state.Table[aurora.DBCluster]
 	instances state.Table[aurora.DBInstance]
-	tags      state.Table[[]aurora.Tag] // of derived resources, by account/region/resource id
+	vpcs      state.Table[Network]
+	gateways  state.Table[internetGateway]
+	dbSubnets state.Table[DBSubnetGroup]
+	tags      state.Table[[]aurora.Tag] // of all but security groups, by account/region/resource id
 }
 
 // New returns the EC2 service on a store.
@@ -30,6 +33,9 @@ func New(store *state.Store) *awswire.Service {
 		groups:    state.SecurityGroups(store),
 		clusters:  state.DBClusters(store),
 		instances: state.DBInstances(store),
+		vpcs:      networkTable(store),
+		gateways:  state.NewTable[internetGateway](store, "region/ec2-internet-gateways"),
+		dbSubnets: DBSubnetGroups(store),
 		tags:      state.NewTable[[]aurora.Tag](store, "region/ec2-tags"),
 	}
 	s := awswire.EC2()
@@ -45,10 +51,33 @@ func New(store *state.Store) *awswire.Service {
 	register(s, a.CreateTags)
 	register(s, a.DeleteTags)
 	register(s, a.DescribeTags)
+	register(s, a.CreateVpc)
+	register(s, a.DeleteVpc)
 	register(s, a.DescribeVpcs)
 	register(s, a.DescribeVpcAttribute)
+	register(s, a.ModifyVpcAttribute)
+	register(s, a.CreateSubnet)
+	register(s, a.DeleteSubnet)
 	register(s, a.DescribeSubnets)
+	register(s, a.ModifySubnetAttribute)
+	register(s, a.CreateRouteTable)
+	register(s, a.DeleteRouteTable)
 	register(s, a.DescribeRouteTables)
+	register(s, a.CreateRoute)
+	register(s, a.ReplaceRoute)
+	register(s, a.DeleteRoute)
+	register(s, a.AssociateRouteTable)
+	register(s, a.DisassociateRouteTable)
+	register(s, a.ReplaceRouteTableAssociation)
+	register(s, a.CreateInternetGateway)
+	register(s, a.DeleteInternetGateway)
+	register(s, a.AttachInternetGateway)
+	register(s, a.DetachInternetGateway)
+	register(s, a.DescribeInternetGateways)
+	register(s, a.CreateNetworkAclEntry)
+	register(s, a.DeleteNetworkAclEntry)
+	register(s, a.ReplaceNetworkAclEntry)
+	register(s, a.DescribeNetworkAcls)
 	register(s, a.DescribeAvailabilityZones)
 	register(s, a.DescribeRegions)
 	register(s, a.DescribeNetworkInterfaces)
@@ -58,7 +87,7 @@ func New(store *state.Store) *awswire.Service {
 // register adds an action that ends, if DryRun is asked for, before it begins.
 func register[I, O any](s *awswire.Service, f func(context.Context, *I) (*O, error)) {
 	awswire.Register(s, func(ctx context.Context, in *I) (*O, error) {
-		if dry, ok := reflect.ValueOf(in).Elem().FieldByName("DryRun").Interface().(*bool); ok && dry != nil && *dry {
+		if dry := reflect.ValueOf(in).Elem().FieldByName("DryRun"); dry.IsValid() && !dry.IsNil() && dry.Elem().Bool() {
 			return nil, awswire.Errorf(http.StatusPreconditionFailed, "DryRunOperation",
 				"Request would have succeeded, but DryRun flag is set.")
 		}
@@ -76,15 +105,7 @@ func network(ctx context.Context) Network {
 // it is not there yet. Call it before a security group is looked up.
 func EnsureDefaults(ctx context.Context, store *state.Store, account, region string) error {
 	n := DefaultNetwork(account, region)
-	group := aurora.SecurityGroup{
-		GroupID: n.DefaultSecurityGroupID, Account: account, Region: region, VpcID: n.VpcID,
-		Name: "default", Description: "default VPC security group",
-		Ingress: []aurora.SecurityGroupRule{{
-			RuleID: "sgr-" + derivedID(account, region, "default-ingress"), Protocol: "-1", FromPort: -1, ToPort: -1,
-			SourceGroupID: n.DefaultSecurityGroupID,
-		}},
-		Egress: []aurora.SecurityGroupRule{everywhere("sgr-" + derivedID(account, region, "default-egress"))},
-	}
+	group := defaultGroup(n, "sgr-"+derivedID(account, region, "default-ingress"), "sgr-"+derivedID(account, region, "default-egress"))
 	groups := state.SecurityGroups(store)
 	if _, err := groups.Get(ctx, group.GroupID); !errors.Is(err, state.ErrNotFound) {
 		return err
@@ -94,6 +115,17 @@ func EnsureDefaults(ctx context.Context, store *state.Store, account, region str
 		return fmt.Errorf("default security group: %w", err)
 	}
 	return nil
+}
+
+// defaultGroup is the security group that a VPC has from the beginning: its members
+// reach each other.
+func defaultGroup(n Network, in, out string) aurora.SecurityGroup {
+	return aurora.SecurityGroup{
+		GroupID: n.DefaultSecurityGroupID, Account: n.Account, Region: n.Region, VpcID: n.VpcID,
+		Name: "default", Description: "default VPC security group",
+		Ingress: []aurora.SecurityGroupRule{{RuleID: in, Protocol: "-1", FromPort: -1, ToPort: -1, SourceGroupID: n.DefaultSecurityGroupID}},
+		Egress:  []aurora.SecurityGroupRule{everywhere(out)},
+	}
 }
 
 // everywhere is the egress rule that new groups have.

@@ -4,52 +4,93 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Network is the default VPC of an account in a region, with all that is in it.
-// Its ids follow from the names, so that it need not be stored.
+// Network is a VPC with all that is in it, so that what must fit together changes
+// in one write. The default VPC of an account in a region follows from their
+// names, ids included; it is stored only when something of it was changed.
 type Network struct {
-	Account string
-	Region  string
-	VpcID   string
-	CIDR    string
-	Subnets []Subnet
-	// DefaultSecurityGroupID is stored by EnsureDefaults.
-	DefaultSecurityGroupID string
-	MainRouteTableID       string
-	InternetGatewayID      string
-	DHCPOptionsID          string
+	Account      string `json:"account"`
+	Region       string `json:"region"`
+	VpcID        string `json:"vpcId"`
+	CIDR         string `json:"cidr"`
+	Default      bool   `json:"default,omitempty"`
+	DNSSupport   bool   `json:"dnsSupport"`
+	DNSHostnames bool   `json:"dnsHostnames"`
+	UsageMetrics bool   `json:"usageMetrics"`
+
+	Subnets     []Subnet     `json:"subnets,omitempty"`
+	RouteTables []RouteTable `json:"routeTables"`
+	// Every subnet without a table of its own has the main one.
+	MainRouteTableID  string `json:"mainRouteTableId"`
+	MainAssociationID string `json:"mainAssociationId"`
+	// There is one network ACL, the default one, for all subnets.
+	NetworkACLID string     `json:"networkAclId"`
+	ACLEntries   []ACLEntry `json:"aclEntries"`
+	// The group named default; it is stored with other security groups.
+	DefaultSecurityGroupID string `json:"defaultSecurityGroupId"`
+	DHCPOptionsID          string `json:"dhcpOptionsId"`
+	// InternetGatewayID is only that of the default VPC, which it never leaves.
+	InternetGatewayID string `json:"internetGatewayId,omitempty"`
 }
 
 // Subnet is a part of a VPC in one availability zone.
 type Subnet struct {
-	ID   string
-	CIDR string
-	Zone Zone
+	ID      string `json:"id"`
+	CIDR    string `json:"cidr"`
+	Zone    Zone   `json:"zone"`
+	Default bool   `json:"default,omitempty"`
+	// What instances in it get; nothing here runs any.
+	PublicIP     bool   `json:"publicIp,omitempty"`
+	HostnameType string `json:"hostnameType"`
+	ARecord      bool   `json:"aRecord,omitempty"`
+	// RouteTableID is empty where the main table applies.
+	RouteTableID  string `json:"routeTableId,omitempty"`
+	AssociationID string `json:"associationId,omitempty"`
 }
 
 // Zone is an availability zone.
 type Zone struct {
-	Name string // us-west-2a
-	ID   string // usw2-az1
+	Name string `json:"name"` // us-west-2a
+	ID   string `json:"id"`   // usw2-az1
 }
 
-// DefaultNetwork returns the default VPC.
+// RouteTable has routes beside that to the VPC itself.
+type RouteTable struct {
+	ID     string  `json:"id"`
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// Route goes to an internet gateway.
+type Route struct {
+	CIDR      string `json:"cidr"`
+	GatewayID string `json:"gatewayId"`
+}
+
+// DefaultNetwork returns the default VPC as it is when nothing was changed.
 func DefaultNetwork(account, region string) Network {
 	id := func(prefix, name string) string { return prefix + "-" + derivedID(account, region, prefix, name) }
 	n := Network{
-		Account: account, Region: region,
+		Account: account, Region: region, Default: true, DNSSupport: true, DNSHostnames: true,
 		VpcID:                  id("vpc", "default"),
 		CIDR:                   "172.31.0.0/16",
 		DefaultSecurityGroupID: id("sg", "default"),
 		MainRouteTableID:       id("rtb", "main"),
+		NetworkACLID:           id("acl", "default"),
+		ACLEntries:             newACLEntries(),
 		InternetGatewayID:      id("igw", "default"),
 		DHCPOptionsID:          id("dopt", "default"),
 	}
+	n.MainAssociationID = "rtbassoc-" + derivedID(n.VpcID, "main")
+	n.RouteTables = []RouteTable{{ID: n.MainRouteTableID, Routes: []Route{{CIDR: "0.0.0.0/0", GatewayID: n.InternetGatewayID}}}}
 	for i, zone := range Zones(region) {
 		n.Subnets = append(n.Subnets, Subnet{
 			ID: id("subnet", zone.Name), CIDR: fmt.Sprintf("172.31.%d.0/20", 16*i), Zone: zone,
+			Default: true, PublicIP: true, HostnameType: string(types.HostnameTypeIpName),
 		})
 	}
 	return n
@@ -57,12 +98,30 @@ func DefaultNetwork(account, region string) Network {
 
 // Subnet returns the subnet with an id.
 func (n Network) Subnet(id string) (Subnet, bool) {
-	for _, s := range n.Subnets {
-		if s.ID == id {
-			return s, true
-		}
+	if i := n.subnetIndex(id); i >= 0 {
+		return n.Subnets[i], true
 	}
 	return Subnet{}, false
+}
+
+func (n Network) subnetIndex(id string) int {
+	return slices.IndexFunc(n.Subnets, func(s Subnet) bool { return s.ID == id })
+}
+
+func (n Network) tableIndex(id string) int {
+	return slices.IndexFunc(n.RouteTables, func(t RouteTable) bool { return t.ID == id })
+}
+
+// ids are those of all that has tags in it, but of security groups.
+func (n Network) ids() []string {
+	ids := []string{n.VpcID, n.NetworkACLID, n.DHCPOptionsID}
+	for _, s := range n.Subnets {
+		ids = append(ids, s.ID)
+	}
+	for _, t := range n.RouteTables {
+		ids = append(ids, t.ID)
+	}
+	return ids
 }
 
 // Zones are the availability zones of a region.

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -17,8 +18,8 @@ type networkInterface struct {
 	id       string
 	instance aurora.DBInstance
 	groups   []string
-	subnet   Subnet
-	network  Network
+	subnet   string
+	vpc      string
 }
 
 // DescribeNetworkInterfaces answers the interfaces of DB instances: RDS owns them.
@@ -57,35 +58,52 @@ func (a *API) interfaces(ctx context.Context) ([]networkInterface, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups := map[string][]string{}
-	for _, c := range clusters {
-		groups[c.Key] = c.Value.Spec.VpcSecurityGroupIDs
-	}
-	instances, _, err := a.instances.List(ctx, "")
+	subnets, err := a.dbSubnetGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
+	specs := map[string]aurora.DBClusterSpec{}
+	for _, c := range clusters {
+		specs[c.Key] = c.Value.Spec
+	}
+	instances, _, err := a.instances.List(ctx, "")
 	var all []networkInterface
 	for _, item := range instances {
 		db := item.Value
 		if db.Account != n.Account || db.Region != n.Region {
 			continue
 		}
-		i := networkInterface{id: "eni-" + derivedID(db.ResourceID), instance: db, groups: groups[db.Spec.ClusterResourceID], network: n}
-		for _, s := range n.Subnets {
-			if s.Zone.Name == db.Status.AvailabilityZone {
-				i.subnet = s
-			}
-		}
-		all = append(all, i)
+		cluster := specs[db.Spec.ClusterResourceID]
+		all = append(all, networkInterface{
+			id: "eni-" + derivedID(db.ResourceID), instance: db, groups: cluster.VpcSecurityGroupIDs, vpc: cmp.Or(cluster.VpcID, n.VpcID),
+			subnet: subnets[cluster.DBSubnetGroupName].SubnetIn(db.Status.AvailabilityZone),
+		})
 	}
-	return all, nil
+	return all, err
+}
+
+// dbSubnetGroups are the caller's by name, with that of the default VPC.
+func (a *API) dbSubnetGroups(ctx context.Context) (map[string]DBSubnetGroup, error) {
+	n := network(ctx)
+	items, _, err := a.dbSubnets.List(ctx, n.Account+"/"+n.Region+"/")
+	groups := map[string]DBSubnetGroup{}
+	for _, item := range items {
+		groups[item.Value.Name] = item.Value
+	}
+	for _, name := range []string{"", "default"} {
+		g := DBSubnetGroup{Account: n.Account, Region: n.Region}
+		for _, s := range n.Subnets {
+			g.SubnetIDs = append(g.SubnetIDs, s.ID)
+		}
+		groups[name] = g
+	}
+	return groups, err
 }
 
 func (i networkInterface) attributes() attributes {
 	return attributes{
-		"network-interface-id": {i.id}, "group-id": i.groups, "vpc-id": {i.network.VpcID}, "subnet-id": {i.subnet.ID},
-		"availability-zone": {i.subnet.Zone.Name}, "description": {"RDSNetworkInterface"}, "owner-id": {i.network.Account},
+		"network-interface-id": {i.id}, "group-id": i.groups, "vpc-id": {i.vpc}, "subnet-id": {i.subnet},
+		"availability-zone": {i.instance.Status.AvailabilityZone}, "description": {"RDSNetworkInterface"}, "owner-id": {i.instance.Account},
 		"requester-id": {"amazon-rds"}, "requester-managed": {"true"}, "status": {"in-use"}, "interface-type": {"interface"},
 		"private-ip-address": {i.instance.Status.Endpoint.Host}, "addresses.private-ip-address": {i.instance.Status.Endpoint.Host},
 		"attachment.instance-id": nil, "attachment.instance-owner-id": {"amazon-rds"}, "attachment.status": {"attached"},
@@ -95,9 +113,9 @@ func (i networkInterface) attributes() attributes {
 func (i networkInterface) wire(names map[string]string) types.NetworkInterface {
 	wire := types.NetworkInterface{
 		NetworkInterfaceId: &i.id, Description: aws.String("RDSNetworkInterface"), InterfaceType: types.NetworkInterfaceTypeInterface,
-		OwnerId: &i.network.Account, RequesterId: aws.String("amazon-rds"), RequesterManaged: aws.Bool(true),
-		Status: types.NetworkInterfaceStatusInUse, VpcId: &i.network.VpcID, SubnetId: optional(i.subnet.ID),
-		AvailabilityZone: optional(i.subnet.Zone.Name), PrivateIpAddress: optional(i.instance.Status.Endpoint.Host),
+		OwnerId: &i.instance.Account, RequesterId: aws.String("amazon-rds"), RequesterManaged: aws.Bool(true),
+		Status: types.NetworkInterfaceStatusInUse, VpcId: &i.vpc, SubnetId: optional(i.subnet),
+		AvailabilityZone: optional(i.instance.Status.AvailabilityZone), PrivateIpAddress: optional(i.instance.Status.Endpoint.Host),
 		SourceDestCheck: aws.Bool(true), TagSet: []types.Tag{},
 		Attachment: &types.NetworkInterfaceAttachment{
 			AttachmentId: aws.String("eni-attach-" + derivedID(i.id)), InstanceOwnerId: aws.String("amazon-rds"),

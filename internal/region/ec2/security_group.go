@@ -20,26 +20,35 @@ import (
 
 // CreateSecurityGroup makes a group that lets everything out and nothing in.
 func (a *API) CreateSecurityGroup(ctx context.Context, in *api.CreateSecurityGroupInput) (*api.CreateSecurityGroupOutput, error) {
-	n := network(ctx)
+	vpc := aws.ToString(in.VpcId)
+	if vpc == "" {
+		vpc = network(ctx).VpcID
+	}
+	found, err := a.networkWith(ctx, withVPC(vpc), noVPC(vpc))
+	if err != nil {
+		return nil, err
+	}
+	n := found.Value
 	group := aurora.SecurityGroup{
 		GroupID: newID("sg"), Account: n.Account, Region: n.Region, VpcID: n.VpcID,
 		Name: aws.ToString(in.GroupName), Description: aws.ToString(in.Description),
 		Egress: []aurora.SecurityGroupRule{everywhere(newID("sgr"))},
 	}
-	if in.VpcId != nil && *in.VpcId != n.VpcID {
-		return nil, noVPC(*in.VpcId)
-	}
 	if err := checkGroupName(group.Name, group.Description); err != nil {
 		return nil, err
 	}
-	var err error
 	if group.Tags, err = specifiedTags(in.TagSpecifications, "security-group"); err != nil {
 		return nil, err
 	}
 	if err := EnsureDefaults(ctx, a.store, n.Account, n.Region); err != nil {
 		return nil, err
 	}
-	_, err = a.groups.Create(ctx, group.GroupID, group, groupName(group).Claim(group.GroupID))
+	_, err = a.groups.Create(ctx, group.GroupID, group, groupName(group).Claim(group.GroupID), a.vpcs.CheckOp(found.Key, found.Revision))
+	if errors.Is(err, state.ErrExists) {
+		if _, lookup := a.store.Lookup(ctx, groupName(group)); errors.Is(lookup, state.ErrNotFound) {
+			return a.CreateSecurityGroup(ctx, in) // the VPC changed
+		}
+	}
 	if errors.Is(err, state.ErrExists) {
 		return nil, awswire.BadRequestf("InvalidGroup.Duplicate",
 			"The security group '%s' already exists for VPC '%s'", group.Name, group.VpcID)
@@ -77,7 +86,7 @@ func (a *API) DeleteSecurityGroup(ctx context.Context, in *api.DeleteSecurityGro
 		return nil, err
 	}
 	group := item.Value
-	if group.GroupID == network(ctx).DefaultSecurityGroupID {
+	if group.Name == "default" {
 		return nil, awswire.BadRequestf("CannotDelete",
 			`the specified group: "%s" name: "default" cannot be deleted by a user`, group.GroupID)
 	}

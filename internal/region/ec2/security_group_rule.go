@@ -81,7 +81,7 @@ func (a *API) authorize(ctx context.Context, d direction, r permissionRequest) (
 	if err != nil {
 		return nil, err
 	}
-	rules, err := a.requestedRules(ctx, r)
+	rules, err := a.requestedRules(ctx, item.Value.VpcID, r)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func addRules(to *[]aurora.SecurityGroupRule, rules []aurora.SecurityGroupRule) 
 }
 
 // requestedRules are the rules that permissions describe, with groups that exist.
-func (a *API) requestedRules(ctx context.Context, r permissionRequest) ([]aurora.SecurityGroupRule, error) {
+func (a *API) requestedRules(ctx context.Context, vpc string, r permissionRequest) ([]aurora.SecurityGroupRule, error) {
 	rules, err := rulesOf(r.permissions)
 	if err != nil {
 		return nil, err
@@ -139,6 +139,9 @@ func (a *API) requestedRules(ctx context.Context, r permissionRequest) ([]aurora
 		source, err := a.group(ctx, id, name)
 		if err != nil {
 			return nil, err
+		}
+		if source.Value.VpcID != vpc {
+			return nil, awswire.BadRequestf("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
 		}
 		rules[i].SourceGroupID = source.Key
 	}
@@ -170,7 +173,7 @@ func (a *API) revoke(ctx context.Context, d direction, r permissionRequest) ([]t
 	}
 	var rules []aurora.SecurityGroupRule
 	if len(r.ruleIDs) == 0 {
-		if rules, err = a.requestedRules(ctx, r); err != nil {
+		if rules, err = a.requestedRules(ctx, item.Value.VpcID, r); err != nil {
 			return nil, err
 		}
 	}
@@ -227,7 +230,7 @@ func (a *API) ModifySecurityGroupRules(ctx context.Context, in *api.ModifySecuri
 		if update.SecurityGroupRule == nil {
 			return nil, awswire.BadRequestf("MissingParameter", "The request must contain the parameter SecurityGroupRule")
 		}
-		rules, err := a.requestedRules(ctx, permissionRequest{permissions: []types.IpPermission{ruleRequest(*update.SecurityGroupRule)}})
+		rules, err := a.requestedRules(ctx, item.Value.VpcID, permissionRequest{permissions: []types.IpPermission{ruleRequest(*update.SecurityGroupRule)}})
 		if err != nil {
 			return nil, err
 		}

@@ -51,6 +51,9 @@ func (a *API) DeleteTags(ctx context.Context, in *api.DeleteTagsInput) (*api.Del
 
 // retag changes the tags of resources that all exist.
 func (a *API) retag(ctx context.Context, ids []string, change func([]aurora.Tag) ([]aurora.Tag, error)) error {
+	if len(ids) == 0 {
+		return awswire.BadRequestf("MissingParameter", "The request must contain the parameter ResourceId")
+	}
 	targets := make([]func() error, len(ids))
 	for i, id := range ids {
 		var err error
@@ -82,15 +85,29 @@ func (a *API) tagTarget(ctx context.Context, id string, change func([]aurora.Tag
 		groupID, err := a.groupOfRule(ctx, id)
 		return func() error { return a.updateGroup(ctx, groupID, retagRule(id, change)) }, err
 	}
-	n := network(ctx)
-	known := []string{n.VpcID, n.MainRouteTableID, n.InternetGatewayID, n.DHCPOptionsID}
-	for _, s := range n.Subnets {
-		known = append(known, s.ID)
+	exists, err := a.taggable(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	if !slices.Contains(known, id) {
+	if !exists {
 		return nil, awswire.BadRequestf("InvalidID", "The ID '%.60s' is not valid", id)
 	}
-	return func() error { return a.retagDerived(ctx, tagKey(n, id), change) }, nil
+	return func() error { return a.retagNetwork(ctx, tagKey(network(ctx), id), change) }, nil
+}
+
+// taggable says whether the caller has a part of a VPC, or a gateway, of this id.
+func (a *API) taggable(ctx context.Context, id string) (bool, error) {
+	networks, err := a.networks(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range networks {
+		if slices.Contains(n.ids(), id) {
+			return true, nil
+		}
+	}
+	gateways, err := a.allGateways(ctx)
+	return slices.ContainsFunc(gateways, func(g attachedGateway) bool { return g.ID == id }), err
 }
 
 func (a *API) updateGroup(ctx context.Context, id string, change func(*aurora.SecurityGroup) error) error {
@@ -129,8 +146,31 @@ func retagRule(id string, change func([]aurora.Tag) ([]aurora.Tag, error)) func(
 	}
 }
 
-// retagDerived changes the tags of a resource of the default VPC.
-func (a *API) retagDerived(ctx context.Context, key string, change func([]aurora.Tag) ([]aurora.Tag, error)) error {
+// putTags stores the tags of a new resource of a VPC, with it.
+func (a *API) putTags(n Network, id string, tags []aurora.Tag) state.Op {
+	if len(tags) == 0 {
+		return state.Op{}
+	}
+	return a.tags.PutOp(tagKey(n, id), tags, 0)
+}
+
+// dropTags removes the tags of resources of a VPC, with them.
+func (a *API) dropTags(ctx context.Context, n Network, ids ...string) ([]state.Op, error) {
+	var ops []state.Op
+	for _, id := range ids {
+		item, err := a.tags.Get(ctx, tagKey(n, id))
+		switch {
+		case err == nil:
+			ops = append(ops, a.tags.DeleteOp(item.Key, item.Revision))
+		case !errors.Is(err, state.ErrNotFound):
+			return nil, err
+		}
+	}
+	return ops, nil
+}
+
+// retagNetwork changes the tags of a part of a VPC.
+func (a *API) retagNetwork(ctx context.Context, key string, change func([]aurora.Tag) ([]aurora.Tag, error)) error {
 	_, err := a.tags.Create(ctx, key, nil)
 	if err != nil && !errors.Is(err, state.ErrExists) {
 		return err
@@ -142,7 +182,7 @@ func (a *API) retagDerived(ctx context.Context, key string, change func([]aurora
 	return err
 }
 
-// tagsOf are the tags of the resources of the caller's default VPC, by id.
+// tagsOf are the tags of the resources of all VPCs of an account and region, by id.
 func (a *API) tagsOf(ctx context.Context, n Network) (map[string][]aurora.Tag, error) {
 	prefix := tagKey(n, "")
 	items, _, err := a.tags.List(ctx, prefix)

@@ -18,7 +18,7 @@ func taggedAs(id string) types.ResourceType {
 	return map[string]types.ResourceType{
 		"sg": types.ResourceTypeSecurityGroup, "sgr": types.ResourceTypeSecurityGroupRule, "vpc": types.ResourceTypeVpc,
 		"subnet": types.ResourceTypeSubnet, "rtb": types.ResourceTypeRouteTable, "igw": types.ResourceTypeInternetGateway,
-		"dopt": types.ResourceTypeDhcpOptions,
+		"dopt": types.ResourceTypeDhcpOptions, "acl": types.ResourceTypeNetworkAcl,
 	}[kind]
 }
 

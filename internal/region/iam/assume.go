@@ -54,6 +54,16 @@ func (d *Directory) roleOf(arn string) (Role, bool) {
 	return role.Value, ok && role.Value.arn() == arn
 }
 
+// namesOf are the ARNs that policies may call a caller by: of a session, also that
+// of its role.
+func (d *Directory) namesOf(who principal, id awswire.Identity) []string {
+	names := []string{id.ARN}
+	if caller, ok := d.roles.mirror.Get(who.role); ok && who.role != "" {
+		names = append(names, caller.Value.arn())
+	}
+	return names
+}
+
 // trusts decides with the trust policy and, where it trusts the account as a
 // whole, with the caller's policies.
 func (d *Directory) trusts(role Role, id awswire.Identity, externalID *string) bool {
@@ -62,13 +72,9 @@ func (d *Directory) trusts(role Role, id awswire.Identity, externalID *string) b
 		return false
 	}
 	who, _ := id.Principal.(principal)
-	names := []string{id.ARN}
-	if caller, ok := d.roles.mirror.Get(who.role); ok && who.role != "" {
-		names = append(names, caller.Value.arn())
-	}
 	r := policy.Request{Action: "sts:AssumeRole", Keys: keysOf(who, id)}
 	r.Keys["sts:externalid"] = externalID
-	decision, named := trust.Trust(r, id.Account, names...)
+	decision, named := trust.Trust(r, id.Account, d.namesOf(who, id)...)
 	if decision != policy.Allowed {
 		return false
 	}

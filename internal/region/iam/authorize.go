@@ -12,20 +12,25 @@ import (
 )
 
 // Authorize says why a call is not allowed; nothing if it is. Root may do
-// everything; who a caller is may be asked by everyone; AssumeRole is decided
-// with the role's trust policy.
-func (d *Directory) Authorize(_ context.Context, c awswire.Call) string {
+// everything, whatever the policies of resources say; who a caller is may be asked
+// by everyone; AssumeRole is decided with the role's trust policy.
+func (d *Directory) Authorize(_ context.Context, c awswire.Call) (denied string, err error) {
 	who, ok := c.Principal.(principal)
 	if ok && who.root || c.Service == "sts" && slices.Contains([]string{"GetCallerIdentity", "GetSessionToken", "AssumeRole"}, c.Operation) {
-		return ""
+		return "", nil
 	}
 	action := c.Service + ":" + c.Operation
 	for _, resource := range c.Resources() {
-		if denied := d.decide(who, c.Identity, action, resource); denied != "" {
-			return denied
+		own, err := c.Policy(resource)
+		if err != nil {
+			return "", fmt.Errorf("policy of %s: %w", resource, err)
+		}
+		r := policy.Request{Action: action, Resource: resource, Keys: keysOf(who, c.Identity)}
+		if denied := d.decide(who, c.Identity, r, own); denied != "" {
+			return denied, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // ask is what the policies of a principal say, and those that its session was
@@ -38,15 +43,36 @@ func (d *Directory) ask(who principal, r policy.Request) policy.Decision {
 	return decision
 }
 
-// decide says why a principal may not do something.
-func (d *Directory) decide(who principal, id awswire.Identity, action, resource string) string {
-	switch d.ask(who, policy.Request{Action: action, Resource: resource, Keys: keysOf(who, id)}) {
-	case policy.Allowed:
-		return ""
-	case policy.Denied:
-		return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s with an explicit deny in an identity-based policy", id.ARN, action, resource)
+// decide says why a principal may not do something, by its own policies and by that
+// of the resource.
+func (d *Directory) decide(who principal, id awswire.Identity, r policy.Request, of awswire.ResourcePolicy) string {
+	refusal := fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s ", id.ARN, r.Action, r.Resource)
+	identity := d.ask(who, r)
+	if identity == policy.Denied {
+		return refusal + "with an explicit deny in an identity-based policy"
 	}
-	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action", id.ARN, action, resource, action)
+	if of.Document == "" {
+		if identity == policy.Allowed {
+			return ""
+		}
+		return refusal + "because no identity-based policy allows the " + r.Action + " action"
+	}
+	own, wide := parseAll([]string{of.Document})[0].Grants(r, id.Account, d.namesOf(who, id)...)
+	switch {
+	case own == policy.Denied || wide == policy.Denied:
+		return refusal + "with an explicit deny in a resource-based policy"
+	case own == policy.Allowed && d.sessionAllows(who, r), identity == policy.Allowed && (!of.Sole || wide == policy.Allowed):
+		return ""
+	case identity == policy.Allowed:
+		return refusal + "because no resource-based policy allows the " + r.Action + " action"
+	}
+	return refusal + "because no identity-based policy allows the " + r.Action + " action"
+}
+
+// sessionAllows says whether what a session was restricted with, if anything,
+// allows what a resource's policy does.
+func (d *Directory) sessionAllows(who principal, r policy.Request) bool {
+	return len(who.policies) == 0 || policy.Decide(parseAll(who.policies), r) == policy.Allowed
 }
 
 // keysOf are the condition keys that are known of every call.
@@ -56,7 +82,7 @@ func keysOf(who principal, id awswire.Identity) map[string]*string {
 		"aws:principalarn": &id.ARN, "aws:principalaccount": &id.Account, "aws:userid": &id.UserID,
 		"aws:principaltype": text("User"), "aws:username": nil, "aws:requestedregion": &id.Region,
 		"aws:sourceip": &id.SourceIP, "aws:securetransport": text("false"), "aws:currenttime": text(time.Now().UTC().Format(time.RFC3339)),
-		"aws:multifactorauthpresent": nil, "aws:multifactorauthage": nil, "aws:sourcevpc": nil, "aws:sourcevpce": nil,
+		"kms:calleraccount": &id.Account, "aws:multifactorauthpresent": nil, "aws:multifactorauthage": nil, "aws:sourcevpc": nil, "aws:sourcevpce": nil,
 	}
 	if who.role != "" {
 		keys["aws:principaltype"] = text("AssumedRole")
@@ -103,4 +129,4 @@ func parseAll(texts []string) []policy.Document {
 
 // denyAll stands for a stored document that cannot be read: what it denied is
 // not known.
-var denyAll, _ = policy.Parse(`{"Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`)
+var denyAll, _ = policy.Parse(`{"Statement":{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}}`)

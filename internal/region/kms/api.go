@@ -52,7 +52,22 @@ func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
 	awswire.Register(s, a.UntagResource)
 	awswire.Register(s, a.ListResourceTags)
 	s.NameResources(a.resources)
+	s.NamePolicies(a.policyOf)
 	return s
+}
+
+// policyOf is the policy of a key: without it nobody may use the key, and it says
+// whether the policies of the account's users count.
+func (a *API) policyOf(ctx context.Context, arn string) (awswire.ResourcePolicy, error) {
+	if !strings.HasPrefix(arn, placeOf(ctx).arn("key/")) {
+		return awswire.ResourcePolicy{}, nil
+	}
+	item, err := a.key(ctx, &arn)
+	var missing *awswire.Error
+	if errors.As(err, &missing) {
+		return awswire.ResourcePolicy{}, nil
+	}
+	return awswire.ResourcePolicy{Document: item.Value.Policy, Sole: true}, err
 }
 
 func placeOf(ctx context.Context) place {

@@ -60,8 +60,8 @@ func (a *API) GetKeyPolicy(ctx context.Context, in *api.GetKeyPolicyInput) (*api
 	return &api.GetKeyPolicyOutput{Policy: &item.Value.Policy, PolicyName: aws.String(policyName)}, nil
 }
 
-// PutKeyPolicy changes a key's policy. It is kept and not evaluated: the
-// policies of users decide.
+// PutKeyPolicy changes a key's policy. Who may use the key is decided by
+// it and by the policies of users.
 func (a *API) PutKeyPolicy(ctx context.Context, in *api.PutKeyPolicyInput) (*api.PutKeyPolicyOutput, error) {
 	if err := first(checkPolicyName(in.PolicyName), checkPolicy(aws.ToString(in.Policy))); err != nil {
 		return nil, err

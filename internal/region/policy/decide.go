@@ -51,6 +51,27 @@ func (d Document) Trust(r Request, account string, arns ...string) (decision Dec
 	return decision, named
 }
 
+// Grants is what a resource's own policy says of a caller who is known by these
+// ARNs: of the caller itself, and of the account as a whole, which leaves it to
+// the caller's policies.
+func (d Document) Grants(r Request, account string, arns ...string) (own, wide Decision) {
+	all := []string{account, "arn:aws:iam::" + account + ":root"}
+	for _, s := range d.Statements {
+		if len(s.Resource)+len(s.NotResource) == 0 {
+			s.Resource = words{"*"} // it is about what it belongs to
+		}
+		if s.NotPrincipal != nil { // only who is not named by any name is meant
+			s.Principal = s.NotPrincipal
+			named := s.about(slices.Concat(arns, all))
+			decision := s.decide(r, truthOf(named == no))
+			own, wide = max(own, decision), max(wide, decision)
+			continue
+		}
+		own, wide = max(own, s.decide(r, s.about(arns))), max(wide, s.decide(r, s.about(all)))
+	}
+	return own, wide
+}
+
 // about says whether the statement's principals are among some names.
 func (s Statement) about(names []string) truth {
 	if s.Principal == nil {

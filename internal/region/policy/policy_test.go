@@ -98,6 +98,35 @@ func TestATrustPolicyTrustsAccountsAndNames(t *testing.T) {
 	}
 }
 
+func TestAResourceGrantsToThoseItNames(t *testing.T) {
+	const account, alice = "111122223333", "arn:aws:iam::111122223333:user/alice"
+	for name, test := range map[string]struct {
+		statement string
+		own, wide Decision
+	}{
+		"the account":             {`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}`, Silent, Allowed},
+		"the user":                {`{"Effect":"Allow","Principal":{"AWS":"` + alice + `"},"Action":"kms:*","Resource":"*"}`, Allowed, Silent},
+		"without a resource":      {`{"Effect":"Allow","Principal":{"AWS":"` + alice + `"},"Action":"kms:*"}`, Allowed, Silent},
+		"another user":            {`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/bob"},"Action":"kms:*","Resource":"*"}`, Silent, Silent},
+		"another action":          {`{"Effect":"Allow","Principal":"*","Action":"kms:Encrypt","Resource":"*"}`, Silent, Silent},
+		"a condition not known":   {`{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"x"}}}`, Silent, Silent},
+		"a denial not known":      {`{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"x"}}}`, Denied, Denied},
+		"denied to all but alice": {`{"Effect":"Deny","NotPrincipal":{"AWS":"` + alice + `"},"Action":"*","Resource":"*"}`, Silent, Silent},
+		"denied to all but bob":   {`{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::111122223333:user/bob"},"Action":"*","Resource":"*"}`, Denied, Denied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := Parse(`{"Statement":` + test.statement + `}`)
+			if err != nil || d.CheckResource() != nil {
+				t.Fatal(err, d.CheckResource())
+			}
+			own, wide := d.Grants(Request{Action: "kms:Decrypt", Resource: "arn:aws:kms:us-west-2:111122223333:key/a"}, account, alice)
+			if own != test.own || wide != test.wide {
+				t.Errorf("%v and %v, want %v and %v", own, wide, test.own, test.wide)
+			}
+		})
+	}
+}
+
 func TestDocumentsThatAreNoPoliciesAreRefused(t *testing.T) {
 	for name, document := range map[string]string{
 		"nothing":            ``,

@@ -26,9 +26,19 @@ func (s *service) place(ctx context.Context, c scope, cluster *aurora.DBCluster,
 		return nil, err
 	}
 	var checks []state.Op
-	if item, ok := s.subnetGroups.Get(group.key()); ok {
+	if item, ok := s.subnetGroups.Get(group.Key()); ok {
 		checks = append(checks, subnetGroupTable(s.store).CheckOp(item.Key, item.Revision))
 	}
+	network, networkUnchanged, err := ec2.FindNetwork(ctx, s.store, c.account, c.region, group.VpcID)
+	if err != nil && !errors.Is(err, ec2.ErrNoNetwork) {
+		return nil, err
+	}
+	for _, id := range group.SubnetIDs {
+		if _, ok := network.Subnet(id); !ok {
+			return nil, awswire.BadRequestf("InvalidVPCNetworkStateFault", "The subnet %s of DB subnet group %s does not exist any more.", id, group.Name)
+		}
+	}
+	checks = append(checks, networkUnchanged)
 	spec.VpcID = group.VpcID
 	zones, err := zonesFor(c, in.AvailabilityZones)
 	if err != nil {
@@ -65,7 +75,11 @@ func (s *service) securityGroups(ctx context.Context, c scope, ids []string, vpc
 		return nil, nil, err
 	}
 	if len(ids) == 0 {
-		ids = []string{ec2.DefaultNetwork(c.account, c.region).DefaultSecurityGroupID}
+		n, _, err := ec2.FindNetwork(ctx, s.store, c.account, c.region, vpc)
+		if err != nil {
+			return nil, nil, err
+		}
+		ids = []string{n.DefaultSecurityGroupID}
 	}
 	table := state.SecurityGroups(s.store)
 	var checks []state.Op

@@ -12,28 +12,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
-	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
 	"github.com/daybreakdb/daybreak/internal/region/ec2"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// SubnetGroup is a DB subnet group, stored under region/db-subnet-groups.
-type SubnetGroup struct {
-	Account     string       `json:"account"`
-	Region      string       `json:"region"`
-	Name        string       `json:"name"`
-	Description string       `json:"description"`
-	VpcID       string       `json:"vpcId"`
-	SubnetIDs   []string     `json:"subnetIds"`
-	Tags        []aurora.Tag `json:"tags,omitempty"`
-}
+// SubnetGroup is a DB subnet group.
+type SubnetGroup = ec2.DBSubnetGroup
 
-func (g SubnetGroup) key() string { return g.Account + "/" + g.Region + "/" + g.Name }
-
-func subnetGroupTable(s *state.Store) state.Table[SubnetGroup] {
-	return state.NewTable[SubnetGroup](s, "region/db-subnet-groups")
-}
+func subnetGroupTable(s *state.Store) state.Table[SubnetGroup] { return ec2.DBSubnetGroups(s) }
 
 // defaultSubnetGroup is there without being stored: the subnets of the default
 // VPC.
@@ -53,7 +40,7 @@ func (s *service) subnetGroup(c scope, name string) (SubnetGroup, error) {
 		}
 		return g, nil
 	}
-	item, ok := s.subnetGroups.Get(SubnetGroup{Account: c.account, Region: c.region, Name: name}.key())
+	item, ok := s.subnetGroups.Get(SubnetGroup{Account: c.account, Region: c.region, Name: name}.Key())
 	if !ok {
 		return SubnetGroup{}, subnetGroupNotFound(name)
 	}
@@ -70,24 +57,31 @@ func (s *service) updateSubnetGroup(ctx context.Context, key string, change func
 
 var subnetGroupName = regexp.MustCompile(`^[a-z0-9._ -]{1,255}$`)
 
-// checkSubnets refuses subnets that do not exist or are in one zone only.
-func checkSubnets(c scope, ids []string) error {
-	n := ec2.DefaultNetwork(c.account, c.region)
+// placeSubnets refuses subnets that do not exist, are not in one VPC, or in one
+// zone only. It sets where the others are, and returns the condition for that.
+func (s *service) placeSubnets(ctx context.Context, g *SubnetGroup, ids []string) (state.Op, error) {
+	if len(ids) == 0 {
+		return state.Op{}, awswire.InvalidParameterValue("The parameter SubnetIds must be provided and must not be blank.")
+	}
+	n, unchanged, err := ec2.FindNetworkOfSubnet(ctx, s.store, g.Account, g.Region, ids[0])
+	if err != nil && !errors.Is(err, ec2.ErrNoNetwork) {
+		return state.Op{}, err
+	}
 	var zones []string
 	for _, id := range ids {
 		subnet, ok := n.Subnet(id)
 		if !ok {
-			return awswire.BadRequestf("InvalidSubnet", "The subnet ID '%s' does not exist.", id)
+			return state.Op{}, awswire.BadRequestf("InvalidSubnet",
+				"The requested subnet is invalid, or multiple subnets were requested that are not all in a common VPC: %s", id)
 		}
-		if !slices.Contains(zones, subnet.Zone.Name) {
-			zones = append(zones, subnet.Zone.Name)
-		}
+		zones = append(zones, subnet.Zone.Name)
 	}
-	if len(zones) < 2 {
-		return awswire.BadRequestf("DBSubnetGroupDoesNotCoverEnoughAZs",
-			"The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: %s. Add subnets to cover at least 2 AZs.", strings.Join(zones, ", "))
+	g.VpcID, g.SubnetIDs, g.Zones = n.VpcID, ids, zones
+	if distinct := slices.Compact(slices.Sorted(slices.Values(zones))); len(distinct) < 2 {
+		return state.Op{}, awswire.BadRequestf("DBSubnetGroupDoesNotCoverEnoughAZs",
+			"The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: %s. Add subnets to cover at least 2 AZs.", strings.Join(distinct, ", "))
 	}
-	return nil
+	return unchanged, nil
 }
 
 // CreateDBSubnetGroup makes a subnet group.
@@ -102,13 +96,16 @@ func (s *service) CreateDBSubnetGroup(ctx context.Context, in *rds.CreateDBSubne
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSubnets(c, in.SubnetIds); err != nil {
+	g := SubnetGroup{Account: c.account, Region: c.region, Name: name, Description: aws.ToString(in.DBSubnetGroupDescription), Tags: tags}
+	placed, err := s.placeSubnets(ctx, &g, in.SubnetIds)
+	if err != nil {
 		return nil, err
 	}
-	g := SubnetGroup{Account: c.account, Region: c.region, Name: name, Description: aws.ToString(in.DBSubnetGroupDescription),
-		VpcID: ec2.DefaultNetwork(c.account, c.region).VpcID, SubnetIDs: in.SubnetIds, Tags: tags}
-	rev, err := subnetGroupTable(s.store).Create(ctx, g.key(), g)
+	rev, err := subnetGroupTable(s.store).Create(ctx, g.Key(), g, placed)
 	if errors.Is(err, state.ErrExists) {
+		if _, err := subnetGroupTable(s.store).Get(ctx, g.Key()); errors.Is(err, state.ErrNotFound) {
+			return s.CreateDBSubnetGroup(ctx, in) // the VPC changed
+		}
 		return nil, awswire.BadRequestf("DBSubnetGroupAlreadyExists", "The DB subnet group '%s' already exists.", name)
 	}
 	if err != nil {
@@ -126,12 +123,10 @@ func (c scope) showSubnetGroup(g SubnetGroup) *types.DBSubnetGroup {
 		DBSubnetGroupDescription: aws.String(g.Description), VpcId: aws.String(g.VpcID),
 		SubnetGroupStatus: aws.String("Complete"), SupportedNetworkTypes: []string{"IPV4"},
 	}
-	n := ec2.DefaultNetwork(c.account, c.region)
-	for _, id := range g.SubnetIDs {
-		subnet, _ := n.Subnet(id)
+	for i, zone := range g.Placed().Zones {
 		out.Subnets = append(out.Subnets, types.Subnet{
-			SubnetIdentifier: aws.String(id), SubnetStatus: aws.String("Active"),
-			SubnetAvailabilityZone: &types.AvailabilityZone{Name: aws.String(subnet.Zone.Name)},
+			SubnetIdentifier: aws.String(g.SubnetIDs[i]), SubnetStatus: aws.String("Active"),
+			SubnetAvailabilityZone: &types.AvailabilityZone{Name: aws.String(zone)},
 		})
 	}
 	return out
@@ -175,11 +170,16 @@ func (s *service) ModifyDBSubnetGroup(ctx context.Context, in *rds.ModifyDBSubne
 	if g.Name == defaultSubnetGroup {
 		return nil, awswire.BadRequestf("InvalidDBSubnetGroupStateFault", "The default DB subnet group cannot be modified.")
 	}
-	if err := checkSubnets(c, in.SubnetIds); err != nil {
+	vpc := g.VpcID
+	if _, err := s.placeSubnets(ctx, &g, in.SubnetIds); err != nil {
 		return nil, err
 	}
-	g, err = s.updateSubnetGroup(ctx, g.key(), func(v *SubnetGroup) error {
-		v.SubnetIDs = in.SubnetIds
+	if g.VpcID != vpc {
+		return nil, awswire.BadRequestf("InvalidSubnet", "The subnets of a DB subnet group stay in its VPC, %s.", vpc)
+	}
+	placed := g
+	g, err = s.updateSubnetGroup(ctx, g.Key(), func(v *SubnetGroup) error {
+		v.SubnetIDs, v.Zones = placed.SubnetIDs, placed.Zones
 		if in.DBSubnetGroupDescription != nil {
 			v.Description = *in.DBSubnetGroupDescription
 		}
@@ -200,7 +200,7 @@ func (s *service) DeleteDBSubnetGroup(ctx context.Context, in *rds.DeleteDBSubne
 	}
 	table := subnetGroupTable(s.store)
 	for {
-		item, err := table.Get(ctx, g.key())
+		item, err := table.Get(ctx, g.Key())
 		if errors.Is(err, state.ErrNotFound) {
 			return nil, subnetGroupNotFound(g.Name)
 		}
@@ -217,7 +217,7 @@ func (s *service) DeleteDBSubnetGroup(ctx context.Context, in *rds.DeleteDBSubne
 					"Cannot delete the subnet group '%s' because at least one database instance: %s is still using it.", g.Name, cluster.Value.Spec.Identifier)
 			}
 		}
-		rev, err := s.store.Commit(ctx, table.DeleteOp(g.key(), item.Revision), state.DBClusters(s.store).UnchangedOp(revision))
+		rev, err := s.store.Commit(ctx, table.DeleteOp(g.Key(), item.Revision), state.DBClusters(s.store).UnchangedOp(revision))
 		if errors.Is(err, state.ErrConflict) {
 			continue
 		}

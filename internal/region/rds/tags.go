@@ -133,7 +133,7 @@ func (s *service) changeTags(ctx context.Context, arn string, change func([]auro
 		if err != nil {
 			return nil, err
 		}
-		changed, err := s.updateSubnetGroup(ctx, group.key(), func(v *SubnetGroup) error { return edit(&v.Tags) })
+		changed, err := s.updateSubnetGroup(ctx, group.Key(), func(v *SubnetGroup) error { return edit(&v.Tags) })
 		return changed.Tags, err
 	case string(clusterGroup), string(instanceGroup):
 		changed, err := s.updateParameterGroup(ctx, c, groupKind(kind), name, func(g *ParameterGroup) ([]aurora.Event, error) { return nil, edit(&g.Tags) })

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -31,6 +32,7 @@ type Region struct {
 	Store   *state.Store
 	Keyring *keyring.Keyring
 	Root    aws.Config // of the account's root, who may do everything
+	Handler http.Handler
 }
 
 // Serve starts a region; more services may be made on its store.
@@ -44,7 +46,7 @@ func Serve(t testing.TB, more ...func(context.Context, *state.Store) (*awswire.S
 	server := httptest.NewUnstartedServer(nil)
 	cfg := region.Config{
 		URL: "http://" + server.Listener.Addr().String(), NotifyAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Store: r.Store, Keyring: keys, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+		Store: r.Store, Keyring: keys, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), LogEvents: t.TempDir(),
 		Credentials: awswire.StaticCredentials{{
 			AccessKeyID: wiretest.AccessKey, SecretAccessKey: wiretest.SecretKey, Account: wiretest.Account, UserARN: RootARN,
 		}},
@@ -63,6 +65,7 @@ func Serve(t testing.TB, more ...func(context.Context, *state.Store) (*awswire.S
 	server.Config.Handler = handler
 	server.Start()
 	t.Cleanup(server.Close)
+	r.Handler = handler
 	r.Root = wiretest.ClientConfig(server.URL)
 	return r
 }

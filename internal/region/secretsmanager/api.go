@@ -51,7 +51,18 @@ func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
 	awswire.Register(s, a.DeleteResourcePolicy)
 	awswire.Register(s, a.GetRandomPassword)
 	s.NameResources(a.resources)
+	s.NamePolicies(a.policyOf)
 	return s
+}
+
+// policyOf is the policy of a secret.
+func (a *API) policyOf(ctx context.Context, arn string) (awswire.ResourcePolicy, error) {
+	item, err := a.get(ctx, &arn)
+	var missing *awswire.Error
+	if errors.As(err, &missing) {
+		return awswire.ResourcePolicy{}, nil
+	}
+	return awswire.ResourcePolicy{Document: item.Value.Policy}, err
 }
 
 func placeOf(ctx context.Context) place {

@@ -80,8 +80,8 @@ func (a *API) GetResourcePolicy(ctx context.Context, in *api.GetResourcePolicyIn
 	return out, nil
 }
 
-// PutResourcePolicy gives a secret a policy. It is kept and not evaluated: the
-// policies of users decide.
+// PutResourcePolicy gives a secret a policy. Who may use the secret is decided by
+// it and by the policies of users.
 func (a *API) PutResourcePolicy(ctx context.Context, in *api.PutResourcePolicyInput) (*api.PutResourcePolicyOutput, error) {
 	text := aws.ToString(in.ResourcePolicy)
 	document, err := policy.Parse(text)

@@ -100,6 +100,7 @@ func (a *API) service() *awswire.Service {
 	awswire.Register(s, a.UntagResource)
 	awswire.Register(s, a.ListTagsForResource)
 	s.AllowAnonymous("ConfirmSubscription", "Unsubscribe")
+	s.NamePolicies(a.policyOf)
 	s.NameResources(func(ctx context.Context, in any) []string {
 		v := reflect.ValueOf(in).Elem()
 		for _, name := range []string{"TopicArn", "TargetArn", "ResourceArn", "SubscriptionArn"} {
@@ -113,6 +114,20 @@ func (a *API) service() *awswire.Service {
 		return nil
 	})
 	return s
+}
+
+// policyOf is the policy of a topic, or of a subscription's topic. The default one
+// lets in only whom the policies of users let in anyway.
+func (a *API) policyOf(ctx context.Context, arn string) (awswire.ResourcePolicy, error) {
+	p, name, _, ok := parseARN(arn)
+	if !ok || p != placeOf(ctx) {
+		return awswire.ResourcePolicy{}, nil
+	}
+	item, err := a.topics.Get(ctx, p.record(name))
+	if errors.Is(err, state.ErrNotFound) {
+		return awswire.ResourcePolicy{}, nil
+	}
+	return awswire.ResourcePolicy{Document: item.Value.Attributes["Policy"]}, err
 }
 
 func placeOf(ctx context.Context) place {
