@@ -23,6 +23,8 @@ type Copy struct {
 	number  int
 	dir     string
 	journal *journal
+	open    func(path string) (segmentFile, error) // for reading
+	reads   *readGate
 
 	step  sync.Mutex // held through a change, from its check to its durability
 	begun begunBlock // of step: it has no checksum
@@ -51,7 +53,7 @@ type control struct {
 
 // openCopy opens what is in dir; nothing there is a blank copy.
 func openCopy(j *journal, cluster string, number int, dir string) (*Copy, error) {
-	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, shape: rand.Uint64(), files: map[string]*os.File{}, dirty: map[string]bool{}, bad: map[LSN]bool{}}
+	c := &Copy{cluster: cluster, number: number, dir: dir, journal: j, open: openSegment, reads: newReadGate(), shape: rand.Uint64(), files: map[string]*os.File{}, dirty: map[string]bool{}, bad: map[LSN]bool{}}
 	ctl, err := readControl(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -367,15 +369,15 @@ func (c *Copy) file(name string) (*os.File, error) {
 	return f, nil
 }
 
-// ReadAt reads all of p, which the copy must have. It returns the state that the
-// copy had all the while.
+// ReadAt reads all of p, which the copy must have, or says that its disk hangs. It
+// returns the state that the copy had all the while.
 func (c *Copy) ReadAt(p []byte, at LSN) (State, error) {
 	s, err := c.State()
 	if err != nil {
 		return s, err
 	}
-	if err := c.readState(s, p, at); err != nil {
-		return s, err
+	if err := c.reads.read(p, func(p []byte) error { return c.readState(s, p, at) }); err != nil {
+		return s, fmt.Errorf("copy %d: %w", c.number, err)
 	}
 	now, err := c.State()
 	if err == nil && (now.Owner != s.Owner || now.Begun != s.Begun || !slices.Equal(now.Terms, s.Terms)) {
@@ -391,7 +393,7 @@ func (c *Copy) RecordEnd(start, limit LSN) (LSN, error) {
 
 func (c *Copy) readState(s State, p []byte, at LSN) error {
 	if at < s.Start || at+LSN(len(p)) > s.End {
-		return fmt.Errorf("copy %d has %s to %s, not %s and %d bytes more: %w", c.number, s.Start, s.End, at, len(p), errShort)
+		return fmt.Errorf("it has %s to %s, not %s and %d bytes more: %w", s.Start, s.End, at, len(p), errShort)
 	}
 	err := c.read(s, p, at)
 	if errors.Is(err, errBadBlock) { // or it was being replaced by what a newer copy has
@@ -418,7 +420,7 @@ func (c *Copy) read(s State, p []byte, at LSN) error {
 		}
 		start := segmentStart(at)
 		if err := c.readChecked(segmentName(s.History.at(at), at), start, p[:n], int64(at-start), s.End); err != nil {
-			return fmt.Errorf("copy %d: %w", c.number, err)
+			return err
 		}
 		at, p = at+n, p[n:]
 	}
