@@ -151,11 +151,13 @@ func syncOfWALFails(c *cluster, _ *oracle) {
 	heal()
 }
 
-func diskHangs(c *cluster, _ *oracle) {
+func diskHangs(c *cluster, o *oracle) {
 	old := c.primary()
+	o.takeGap()
 	heal := c.have(old.zone, disk.Rule{Op: disk.All, Hang: true})
 	c.takenOver(old)
 	settle(10 * time.Second)
+	c.t.Logf("longest time without a commit %v", o.takeGap())
 	heal()
 }
 
