@@ -66,6 +66,7 @@ func runControl(ctx context.Context, in installation) error {
 			Heard: func(ctx context.Context, cluster string) (time.Duration, bool) { return heard(ctx, logs, cluster) },
 			Store: in.store, Keyring: in.keyring, EndpointNet: network, EndpointBind: in.config.EndpointBind,
 			DefaultPort: port, FirstOSUser: firstOSUser(in), Metrics: registry,
+			HostPatience: time.Duration(in.config.HostPatience) * time.Second,
 		})
 	})
 	group.Go(func() error {

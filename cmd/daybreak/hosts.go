@@ -105,13 +105,13 @@ func (hosts) List(ctx context.Context, l layout.Layout, c config.Config) ([]cli.
 	return all, nil
 }
 
-func (hosts) Remove(ctx context.Context, l layout.Layout, c config.Config, id string) error {
+func (hosts) Remove(ctx context.Context, l layout.Layout, c config.Config, id string, tell func(string)) error {
 	store, err := openStore(l, c)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	return withoutState(link.Remove(ctx, store, c.HostID, id))
+	return withoutState(link.Remove(ctx, store, c.HostID, id, tell))
 }
 
 // withoutState says of an error that it is the state's, in the words of commands.

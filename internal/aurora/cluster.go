@@ -211,6 +211,9 @@ type DBClusterStatus struct {
 	LogZones []string `json:"logZones,omitempty"`
 	// LogHosts has the id of the host of each copy of the WAL.
 	LogHosts []string `json:"logHosts,omitempty"`
+	// LogMove orders the node of the writer's host to have the copies elsewhere; nil:
+	// they stay where they are.
+	LogMove *LogMove `json:"logMove,omitempty"`
 
 	WriterEndpoint Address `json:"writerEndpoint,omitzero"`
 	ReaderEndpoint Address `json:"readerEndpoint,omitzero"`
@@ -265,6 +268,24 @@ type Handover struct {
 	StopLSN uint64 `json:"stopLsn,omitempty"`
 }
 
+// LogMove says where the copies of a cluster's log are to be.
+type LogMove struct {
+	// Generation tells one order from the next.
+	Generation int64    `json:"generation"`
+	Zones      []string `json:"zones"`
+	Hosts      []string `json:"hosts"`
+	// Again says that an order before this one may have been begun: copies that
+	// neither list has may count.
+	Again bool `json:"again,omitempty"`
+}
+
+// LogMoveReport is what became of the newest LogMove.
+type LogMoveReport struct {
+	Done int64 `json:"done,omitempty"` // Generation of the last one that was carried out
+	// Problem says why the present one is not yet.
+	Problem string `json:"problem,omitempty"`
+}
+
 // HandoverGrace is how long open transactions may go on in a handover.
 const HandoverGrace = 3 * time.Second
 
@@ -287,6 +308,8 @@ type VolumeReport struct {
 	// LogRemoved has the hosts that have nothing left of the log and the base copy
 	// of a deleted cluster.
 	LogRemoved []string `json:"logRemoved,omitempty"`
+	// LogMove is how far the order in Status.LogMove is.
+	LogMove LogMoveReport `json:"logMove,omitzero"`
 	// Log is how the log is, for people; the data path does not depend on it.
 	Log LogReport `json:"log,omitzero"`
 }

@@ -38,6 +38,10 @@ type Host struct {
 	MemoryBytes int64             `json:"memoryBytes"`
 	PGVersion   string            `json:"pgVersion"` // the minor installed, as 15.18
 	Labels      map[string]string `json:"labels,omitempty"`
+	// Leaving says that the host is being removed: nothing is placed on it any more,
+	// and copies of logs that it has are made elsewhere. Writer: the command
+	// remove-host; a host that registers again stays.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // HostZone is an availability zone that a host stands for: suffix a, b or c.

@@ -42,8 +42,9 @@ type Hosts interface {
 	// Known is how many other hosts this one knows, also when nothing runs.
 	Known(l layout.Layout) (int, error)
 	List(ctx context.Context, l layout.Layout, c config.Config) ([]Host, error)
-	// Remove takes a host that is gone for good out of the installation.
-	Remove(ctx context.Context, l layout.Layout, c config.Config, id string) error
+	// Remove takes a host that is gone for good out of the installation, when others
+	// have made what it had of databases' logs. tell is called with what it waits for.
+	Remove(ctx context.Context, l layout.Layout, c config.Config, id string, tell func(string)) error
 }
 
 // ErrNoState says that the state cannot be asked: too few hosts are there, or this

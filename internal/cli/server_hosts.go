@@ -18,10 +18,10 @@ import (
 const (
 	// defaultTokenTTL is how long a token is good for.
 	defaultTokenTTL = time.Hour
-	// hostsTimeout is how long the installation may take to say which hosts it has,
-	// and changeTimeout to change them.
-	hostsTimeout  = 5 * time.Second
-	changeTimeout = 15 * time.Second
+	// hostsTimeout is how long the installation may take to say which hosts it has.
+	hostsTimeout = 5 * time.Second
+	// removeTimeout is how long copies of logs may take that are made on other hosts.
+	removeTimeout = 10 * time.Minute
 )
 
 // host is this installation's layout and settings.
@@ -120,24 +120,30 @@ func (a *app) serverTokenCommand() *cobra.Command {
 }
 
 func (a *app) serverRemoveHostCommand() *cobra.Command {
-	return &cobra.Command{
+	var timeout time.Duration
+	cmd := &cobra.Command{
 		Use:   "remove-host HOST",
-		Short: "Take a host that is gone for good out of the installation; refused while it is there or has data that is needed",
+		Short: "Take a host that is gone for good out of the installation, once other hosts have its copies of the databases' logs",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, c, err := a.host()
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), changeTimeout)
+			if timeout <= 0 {
+				return fmt.Errorf("--timeout %v: want a time greater than 0", timeout)
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			if err := a.Hosts.Remove(ctx, l, c, args[0]); err != nil {
+			if err := a.Hosts.Remove(ctx, l, c, args[0], func(what string) { a.view.Note("%s", what) }); err != nil {
 				return explainState(err)
 			}
 			a.view.Note("Removed host %s. It still has the installation's keys: delete its data directory.", args[0])
 			return nil
 		},
 	}
+	cmd.Flags().DurationVar(&timeout, "timeout", removeTimeout, "how long to wait until other hosts have made the copies")
+	return cmd
 }
 
 // secretArgument is the value of a flag that is a secret; "-" stands for the first

@@ -21,22 +21,23 @@ import (
 
 // Config is stored as JSON in <data dir>/config.json.
 type Config struct {
-	HostID       string   `json:"hostId,omitempty"`    // of this host among those of the installation, 8 hexadecimal digits
-	Zones        []string `json:"zones,omitempty"`     // suffixes of the region's zones that this host stands for; none: a, b and c
-	LinkAddr     string   `json:"linkAddr,omitempty"`  // host:port at which other hosts reach this one; empty: it is the only one
-	FirstHost    string   `json:"firstHost,omitempty"` // LinkAddr of the host that has the APIs; empty: this one
-	Account      string   `json:"account"`             // AWS account id of the embedded region, 12 digits
-	Region       string   `json:"region"`              // the default region's name
-	RegionAddr   string   `json:"regionAddr"`          // host:port of the AWS API
-	PlatformAddr string   `json:"platformAddr"`        // host:port of the platform's API
-	DNSSuffix    string   `json:"dnsSuffix,omitempty"` // what follows "rds." in the names of endpoints, or empty: they have addresses only
-	DNSAddr      string   `json:"dnsAddr,omitempty"`   // host:port at which names are served, by UDP and TCP
-	EndpointBind string   `json:"endpointBind"`        // IP address that endpoints are also published at, or empty
-	EndpointNet  string   `json:"endpointNet"`         // prefix that endpoint addresses are taken from
-	DefaultPort  int      `json:"defaultPort"`         // port of clusters that ask for none
-	PortReason   string   `json:"portReason"`          // why DefaultPort is not 5432, for people
-	LoopbackAs   string   `json:"loopbackAs"`          // address inside the default VPC that a loopback client counts as
-	MinFreeBytes int64    `json:"minFreeBytes"`        // below this much free disk nothing new is created
+	HostID       string   `json:"hostId,omitempty"`       // of this host among those of the installation, 8 hexadecimal digits
+	Zones        []string `json:"zones,omitempty"`        // suffixes of the region's zones that this host stands for; none: a, b and c
+	LinkAddr     string   `json:"linkAddr,omitempty"`     // host:port at which other hosts reach this one; empty: it is the only one
+	FirstHost    string   `json:"firstHost,omitempty"`    // LinkAddr of the host that has the APIs; empty: this one
+	Account      string   `json:"account"`                // AWS account id of the embedded region, 12 digits
+	Region       string   `json:"region"`                 // the default region's name
+	RegionAddr   string   `json:"regionAddr"`             // host:port of the AWS API
+	PlatformAddr string   `json:"platformAddr"`           // host:port of the platform's API
+	DNSSuffix    string   `json:"dnsSuffix,omitempty"`    // what follows "rds." in the names of endpoints, or empty: they have addresses only
+	DNSAddr      string   `json:"dnsAddr,omitempty"`      // host:port at which names are served, by UDP and TCP
+	EndpointBind string   `json:"endpointBind"`           // IP address that endpoints are also published at, or empty
+	EndpointNet  string   `json:"endpointNet"`            // prefix that endpoint addresses are taken from
+	DefaultPort  int      `json:"defaultPort"`            // port of clusters that ask for none
+	PortReason   string   `json:"portReason"`             // why DefaultPort is not 5432, for people
+	LoopbackAs   string   `json:"loopbackAs"`             // address inside the default VPC that a loopback client counts as
+	HostPatience int      `json:"hostPatience,omitempty"` // seconds that a host may be lost before copies of logs are made elsewhere; 0: 300
+	MinFreeBytes int64    `json:"minFreeBytes"`           // below this much free disk nothing new is created
 }
 
 // Credentials are the installation's own AWS test keys and platform token. They
@@ -167,6 +168,9 @@ func (c Config) Check() error {
 	}
 	if _, err := netip.ParsePrefix(c.EndpointNet); err != nil {
 		return fmt.Errorf("endpoint network: %w", err)
+	}
+	if c.HostPatience < 0 {
+		return fmt.Errorf("host patience %d: want seconds, or 0 for the default", c.HostPatience)
 	}
 	if err := checkZones(c.Zones); err != nil {
 		return err

@@ -22,7 +22,8 @@ import (
 type cluster struct {
 	t              testing.TB
 	in             *harness.Installation
-	net            *harness.Network // of hosts, when there are several
+	net            *harness.Network               // of hosts, when there are several
+	removed        map[*harness.Installation]bool // hosts that are none any more
 	writer, reader harness.Endpoint
 	members        int
 	up             []string              // the command that made it
@@ -45,7 +46,7 @@ func deployAt(t testing.TB, in *harness.Installation, network *harness.Network, 
 	t.Helper()
 	secret := in.Write("password", harness.Password)
 	var d harness.Deployment
-	c := &cluster{t: t, in: in, net: network, members: readers + 1}
+	c := &cluster{t: t, in: in, net: network, members: readers + 1, removed: map[*harness.Installation]bool{}}
 	c.up = []string{"up", in.Plan(), "--name", "faults", "--param", "password=@" + secret, "--param", fmt.Sprintf("readReplicaCount=%d", readers)}
 	in.JSON(&d, c.up...)
 	c.writer, c.reader = d.Endpoints.Writer, d.Endpoints.Reader
@@ -62,7 +63,7 @@ func (c *cluster) hosts() []*harness.Installation {
 	if c.net == nil {
 		return []*harness.Installation{c.in}
 	}
-	return c.net.Hosts
+	return slices.DeleteFunc(slices.Clone(c.net.Hosts), func(h *harness.Installation) bool { return c.removed[h] })
 }
 
 // server is a PostgreSQL of the cluster.

@@ -91,10 +91,10 @@ func NewNetwork(t testing.TB, zones ...string) *Network {
 	must("ip", "link", "set", n.bridge, "up")
 	for i, zone := range zones {
 		in := hosts[i]
-		in.ns, in.Addr = fmt.Sprintf("dbk%d-%d%s", os.Getpid(), networks, zone), fmt.Sprintf("172.31.77.%d", i+1)
+		in.ns, in.Addr = fmt.Sprintf("dbk%d-%d%s%d", os.Getpid(), networks, zone, i), fmt.Sprintf("172.31.77.%d", i+1)
 		in.Env = append(in.Env, "DAYBREAK_REGION_ADDR="+in.Addr+":4566", "DAYBREAK_PLATFORM_ADDR="+in.Addr+":8420")
 		must("ip", "netns", "add", in.ns)
-		port := fmt.Sprintf("%s-%s", n.bridge, zone)
+		port := fmt.Sprintf("%s-%s%d", n.bridge, zone, i)
 		must("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", in.ns)
 		must("ip", "link", "set", port, "master", n.bridge, "up")
 		must("ip", "-n", in.ns, "addr", "add", in.Addr+"/24", "dev", "eth0")

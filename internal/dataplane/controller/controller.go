@@ -31,6 +31,9 @@ type Config struct {
 	// FirstOSUser is the first user id given to a cluster; 0: all servers run as
 	// the user that Daybreak runs as, who is not root.
 	FirstOSUser int
+	// HostPatience is how long a host may be lost before copies of logs that it has
+	// are made elsewhere; 0: as package decide has it.
+	HostPatience time.Duration
 	// Heard says how long ago WAL of a cluster last came to a copy of its log on
 	// this host, if there is one; nil: nothing is heard.
 	Heard func(ctx context.Context, cluster string) (time.Duration, bool)

@@ -38,6 +38,9 @@ func (h *watch) see(m *mirrors, now time.Time) string {
 	away := map[string]time.Time{}
 	for _, item := range m.hosts.All() {
 		text.WriteString(item.Key)
+		if item.Value.Leaving {
+			text.WriteString(" leaving")
+		}
 		if _, present := m.presence.Get(item.Key); !present && item.Value.Link != "" {
 			text.WriteString(" away")
 			since, ok := h.away[item.Key]

@@ -130,6 +130,7 @@ func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
 	}
 	s.world.Lost = w.hosts.lost()
 	s.world.Silent = w.silent(ctx, s.world)
+	s.world.Patience = w.config.HostPatience
 	s.world.Unheard = w.mirrors.unheard(w.id, cluster.Value.Status.Term)
 	for _, item := range w.mirrors.addresses.All() {
 		if owners[item.Value] || decide.OwnsEndpoint(w.id, item.Value) {

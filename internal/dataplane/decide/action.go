@@ -135,7 +135,8 @@ func (a AnswerFailover) String() string {
 }
 func (a AnswerFailover) apply(w *World) { w.Cluster.Status.FailoverGeneration = a.Generation }
 
-// SetLogPlaces chooses where each copy of the WAL is, once.
+// SetLogPlaces says where each copy of the WAL is: chosen for a new log, or where the
+// copies have been moved to.
 type SetLogPlaces struct{ Zones, Hosts []string }
 
 func (a SetLogPlaces) String() string {

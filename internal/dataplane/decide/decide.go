@@ -33,6 +33,7 @@ func (d *decision) pass() int {
 		d.found()
 		d.place()
 		d.layOutLog()
+		d.moveLog()
 		d.observeWriter()
 		if d.Cluster.Spec.Stopped != nil {
 			d.forgetHandover()
@@ -125,10 +126,10 @@ func (d *decision) removeCluster() {
 		removal.Remove = true
 		d.do(SetRetained{&removal})
 	}
-	gone := !slices.ContainsFunc(d.Cluster.Status.LogHosts, func(host string) bool {
+	gone := !slices.ContainsFunc(d.logHosts(), func(host string) bool {
 		return d.known(host) && !slices.Contains(d.Cluster.Volume.LogRemoved, host)
 	})
-	if gone && len(d.Instances) == 0 && (kept == nil || d.Cluster.Volume.Removed == kept.Instance) {
+	if gone && len(d.Instances) == 0 && (kept == nil || !d.known(kept.Host) || d.Cluster.Volume.Removed == kept.Instance) {
 		d.do(RemoveCluster{})
 	}
 }

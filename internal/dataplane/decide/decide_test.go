@@ -18,6 +18,7 @@ import (
 func (s *sim) check(t *rapid.T, before decide.World, actions []decide.Action) {
 	invariant1OneWriterPerTerm(t, s, before)
 	invariant7Deterministic(t, s, before, actions)
+	copiesAreKnown(t, s)
 	for i := range s.w.Instances {
 		if s.w.Cluster.Status.Initialized && s.w.Instances[i].Status.Task.Build == aurora.BuildInitdb {
 			t.Fatalf("initdb of %s in an initialized cluster", s.w.Instances[i].ResourceID)
@@ -118,7 +119,19 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 				host := s.w.Hosts[rapid.IntRange(0, 2).Draw(t, "host")].ID
 				s.loseHost(host, rapid.Bool().Draw(t, "heard"))
 			},
-			"host returns":      func(*rapid.T) { s.w.Lost, s.w.Silent = map[string]time.Time{}, false },
+			"host returns": func(*rapid.T) { s.w.Lost, s.w.Silent = map[string]time.Time{}, false },
+			"host leaves": func(t *rapid.T) {
+				for i := range s.w.Hosts {
+					s.w.Hosts[i].Leaving = false
+				}
+				s.w.Hosts[rapid.IntRange(0, 2).Draw(t, "host")].Leaving = true
+			},
+			"host stays": func(*rapid.T) {
+				for i := range s.w.Hosts {
+					s.w.Hosts[i].Leaving = false
+				}
+			},
+			"copies move":       func(t *rapid.T) { s.moveLog(rapid.Bool().Draw(t, "half")) },
 			"log has no quorum": func(t *rapid.T) { s.stall(pick(t), true) },
 			"page is damaged":   func(t *rapid.T) { s.damage(pick(t)) },
 			"server lags":       func(t *rapid.T) { s.owe(t, pick(t)) },
@@ -149,6 +162,7 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 			"commit":     func(t *rapid.T) { s.write(pick(t)) },
 			"decide":     func(t *rapid.T) { s.decide(t) },
 			"time goes":  func(*rapid.T) { s.now = s.now.Add(7 * time.Second) },
+			"hours go":   func(*rapid.T) { s.now = s.now.Add(time.Hour) },
 			"remove all": func(t *rapid.T) { s.maybeDeleteCluster(t) },
 		})
 		if s.w.Cluster.Spec.Stopped != nil {

@@ -73,9 +73,9 @@ func (d *decision) sites() []site {
 	return all
 }
 
-// present are the sites of hosts that are there.
+// present are the sites of hosts that are there, and stay.
 func (d *decision) present() []site {
-	return slices.DeleteFunc(d.sites(), func(s site) bool { _, lost := d.Lost[s.host]; return lost })
+	return slices.DeleteFunc(d.sites(), func(s site) bool { _, lost := d.Lost[s.host]; return lost || d.leaving(s.host) })
 }
 
 // count counts instances that stay.

@@ -31,6 +31,9 @@ type sim struct {
 	writers map[int64]string
 	// at is the host on which each instance has its data directory.
 	at map[string]string
+	// counting are the hosts of the copies of the log that count: two lists while they
+	// are being moved.
+	counting [][]string
 }
 
 func newSim() *sim {
@@ -184,6 +187,9 @@ func (s *sim) leads(t *rapid.T, in *aurora.DBInstance) bool {
 		return giveUp(task.Term)
 	}
 	s.opened = task.Term
+	if s.counting == nil {
+		s.counting = [][]string{s.w.Cluster.Status.LogHosts}
+	}
 	s.adopt(task, id)
 	_, has := s.lsn[id]
 	switch {
@@ -237,6 +243,48 @@ func (s *sim) executeVolume() {
 			}
 		}
 	}
+}
+
+// moveLog lets the writer's node have copies moved, or begin to.
+func (s *sim) moveLog(half bool) {
+	st := s.w.Cluster.Status
+	w := s.instance(st.Writer)
+	if st.LogMove == nil || st.LogMove.Generation == s.w.Cluster.Volume.LogMove.Done || w == nil || s.w.Cluster.DeleteRequested ||
+		s.lost(w.Status.Host) || w.Server.Phase != aurora.PhaseRunning || w.Server.Term != st.Term || w.Server.Role != aurora.RoleWriter {
+		return
+	}
+	if len(s.counting) == 2 { // what was begun is ended first, whatever it was
+		s.counting = s.counting[1:]
+	}
+	if !s.quorum(s.counting[0]) || !s.quorum(st.LogMove.Hosts) {
+		return
+	}
+	if half {
+		s.counting = append(s.counting, st.LogMove.Hosts)
+		return
+	}
+	s.counting = [][]string{st.LogMove.Hosts}
+	s.w.Cluster.Volume.LogMove.Done = st.LogMove.Generation
+}
+
+func (s *sim) instance(id string) *aurora.DBInstance {
+	for i := range s.w.Instances {
+		if s.w.Instances[i].ResourceID == id {
+			return &s.w.Instances[i]
+		}
+	}
+	return nil
+}
+
+// quorum says whether copies on hosts that are there are enough.
+func (s *sim) quorum(hosts []string) bool {
+	there := 0
+	for _, h := range hosts {
+		if !s.lost(h) {
+			there++
+		}
+	}
+	return there > len(hosts)/2
 }
 
 // write is a commit on a server that may be the writer, or believe that it is:
@@ -319,6 +367,9 @@ func (s *sim) loseDisk(i int) {
 func (s *sim) settle(t *rapid.T) {
 	const rounds = 60
 	s.w.Lost, s.w.Silent = map[string]time.Time{}, false
+	for i := range s.w.Hosts {
+		s.w.Hosts[i].Leaving = false
+	}
 	for range rounds {
 		quiet := len(s.decide(t)) == 0
 		before := slices.Clone(s.w.Instances)
@@ -327,6 +378,7 @@ func (s *sim) settle(t *rapid.T) {
 			s.execute(t, i)
 		}
 		s.executeVolume()
+		s.moveLog(false)
 		if s.w.Removed || quiet && slices.EqualFunc(before, s.w.Instances, sameReport) && reflect.DeepEqual(volume, s.w.Cluster.Volume) && s.w.Cluster.Status.Handover == nil {
 			return
 		}

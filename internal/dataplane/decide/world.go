@@ -31,6 +31,9 @@ type World struct {
 	// Unheard are the hosts whose copies of the log have had nothing from the writer
 	// for a while, in any order.
 	Unheard []string
+	// Patience is how long a host may be lost before copies of logs that it has are
+	// made elsewhere; 0: defaultPatience.
+	Patience time.Duration
 	// Addresses that the cluster's endpoints have: IP address, or host:port of a
 	// published one, to owner.
 	Addresses map[string]string

@@ -99,8 +99,11 @@ func (p *Proxy) open(ctx context.Context, b Backend, s startup) (*link, error) {
 	}
 	l := &link{conn: conn.(*net.UnixConn), backend: b}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	if err := l.ask(s, p.limits.Answer); err != nil {
+	err = l.ask(s, p.limits.Answer)
+	if !stop() && err == nil {
+		err = context.Cause(ctx) // it was closed right after its answer
+	}
+	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}

@@ -362,6 +362,24 @@ func TestServersThatCannotTakeConnectionsNowAreSkipped(t *testing.T) {
 	}
 }
 
+// TestConnectionDoesNotWaitForAServerThatHasBeenReplaced: the writer's disk hangs, and
+// with it what a session begins with.
+func TestConnectionDoesNotWaitForAServerThatHasBeenReplaced(t *testing.T) {
+	w := newWorld(t, Limits{Answer: time.Hour})
+	asked := make(chan struct{}, 10)
+	working := w.instance("w1").Server.SocketDir
+	w.instance("w1").Server.SocketDir = fakeServer(t, func(net.Conn) { asked <- struct{}{} })
+	w.apply()
+	connected := make(chan string, 1)
+	go func() { connected <- w.server(w.connect(w.writer())) }()
+	<-asked
+	w.instance("w1").Server.SocketDir = working
+	w.apply()
+	if got := <-connected; got != "w1" {
+		t.Errorf("leads to %s", got)
+	}
+}
+
 // fakeServer answers connections at a socket in the directory it returns.
 func fakeServer(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()

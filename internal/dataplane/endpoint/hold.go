@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func (v *visitor) findBackend(ctx context.Context, s startup) (*session, error) 
 	defer h.end()
 	for {
 		o := f.current.Load()
-		l, err := p.reach(ctx, o.Endpoint, s)
+		l, err := f.reach(ctx, o, s)
 		if l != nil {
 			var begun *session
 			if begun, err = v.begin(s, l); err == nil {
@@ -49,6 +50,36 @@ func (v *visitor) findBackend(ctx context.Context, s startup) (*session, error) 
 			return nil, err
 		}
 	}
+}
+
+// reach connects to a server of an offer, but asks none any more once the endpoint
+// leads elsewhere: one that hangs would be waited for, though another has its place.
+func (f *front) reach(ctx context.Context, o *offer, s startup) (*link, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for now := o; ctx.Err() == nil; now = f.current.Load() {
+			if now.leadsElsewhere(o) {
+				cancel()
+				return
+			}
+			select {
+			case <-now.changed:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return f.proxy.reach(ctx, o.Endpoint, s)
+}
+
+// leadsElsewhere says whether an offer lacks a server of an earlier one.
+func (o *offer) leadsElsewhere(before *offer) bool {
+	for _, b := range before.Backends {
+		if !slices.Contains(o.Backends, b) {
+			return true
+		}
+	}
+	return before.Fallback != nil && (o.Fallback == nil || *o.Fallback != *before.Fallback)
 }
 
 // begin makes a session of a visitor and a backend that have found each other,

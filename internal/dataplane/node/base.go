@@ -72,7 +72,11 @@ func (n *node) reportBase(ctx context.Context, cluster string, base aurora.BaseC
 // toDrop says whether nothing but the log is left of a deleted cluster.
 func (n *node) toDrop(c aurora.DBCluster) bool {
 	id := n.config.HostID
-	if !c.DeleteRequested || !slices.Contains(c.Status.LogHosts, id) || slices.Contains(c.Volume.LogRemoved, id) || n.toRemove(c) {
+	hosts := c.Status.LogHosts
+	if c.Status.LogMove != nil {
+		hosts = slices.Concat(hosts, c.Status.LogMove.Hosts)
+	}
+	if !c.DeleteRequested || !slices.Contains(hosts, id) || slices.Contains(c.Volume.LogRemoved, id) || n.toRemove(c) {
 		return false
 	}
 	for _, in := range n.instances.All() {
@@ -158,9 +162,11 @@ func (n *node) keepBase(ctx context.Context, c aurora.DBCluster) error {
 		return err
 	}
 	base := c.Volume.Base
-	there, err := n.hasBase(ctx, c.ResourceID, base)
-	if err != nil {
-		return err
+	there := slices.Contains(c.Status.LogHosts, base.Host)
+	if there { // or its host has no copies of the log any more
+		if there, err = n.hasBase(ctx, c.ResourceID, base); err != nil {
+			return err
+		}
 	}
 	if there && st.Committed < wal.LSN(base.LSN)+wal.LSN(n.config.BaseLimit) {
 		return nil

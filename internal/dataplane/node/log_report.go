@@ -40,7 +40,7 @@ func (n *node) reportLog(ctx context.Context, c aurora.DBCluster) error {
 	if err != nil {
 		return err
 	}
-	report := logReport(st)
+	report := logReport(c.Status, st)
 	if report == c.Volume.Log {
 		return nil
 	}
@@ -51,9 +51,14 @@ func (n *node) reportLog(ctx context.Context, c aurora.DBCluster) error {
 	return err
 }
 
-func logReport(st wal.Status) aurora.LogReport {
+// logReport leaves out copies that are being made and do not count yet.
+func logReport(of aurora.DBClusterStatus, st wal.Status) aurora.LogReport {
 	report := aurora.LogReport{Disks: st.Disks}
-	for n, c := range st.Copies {
+	for _, c := range st.Copies {
+		n := c.Number
+		if n >= len(of.LogZones) || of.LogZones[n] != c.Zone || n < len(of.LogHosts) && of.LogHosts[n] != c.Host {
+			continue
+		}
 		if c.Problem == "" {
 			report.Whole++
 		} else if report.Problem == "" {

@@ -74,6 +74,7 @@ func Run(ctx context.Context, c Config) error {
 	n.running.Go(func() { n.removeLogs(ctx) })
 	n.running.Go(func() { n.serveLogs(ctx) })
 	n.running.Go(func() { n.tellTopology(ctx) })
+	n.running.Go(func() { n.pruneLogs(ctx) })
 	if c.Link != "" {
 		n.running.Go(func() { n.tellSilences(ctx) })
 	}
@@ -190,6 +191,8 @@ func (n *node) dispatch(ctx context.Context) {
 			n.start(kept.Instance, func() { n.removeRetained(ctx, item.Value) })
 		} else if n.toDrop(item.Value) {
 			n.start(item.Key, func() { n.dropLog(ctx, item.Value) })
+		} else if n.toMove(item.Value) {
+			n.start("move "+item.Key, func() { n.moveLog(ctx, item.Key) })
 		}
 	}
 }

@@ -83,14 +83,14 @@ func putSum(sums *os.File, block int64, sum uint32) error {
 // readChecked reads from a segment's file, whose first byte is at start, and checks
 // every complete block before end that it reads from.
 func (c *Copy) readChecked(name string, start LSN, p []byte, offset int64, end LSN) error {
-	f, err := os.Open(filepath.Join(c.dir, name))
+	f, err := c.open(filepath.Join(c.dir, name))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	first := offset / blockSize
 	blocks := (offset+int64(len(p))+blockSize-1)/blockSize - first
-	sums, err := readSums(filepath.Join(c.dir, name+checksumSuffix), first, blocks)
+	sums, err := c.readSums(filepath.Join(c.dir, name+checksumSuffix), first, blocks)
 	if err != nil {
 		return err
 	}
@@ -110,8 +110,8 @@ func (c *Copy) readChecked(name string, start LSN, p []byte, offset int64, end L
 	return nil
 }
 
-func readSums(path string, first, blocks int64) ([]uint32, error) {
-	f, err := os.Open(path)
+func (c *Copy) readSums(path string, first, blocks int64) ([]uint32, error) {
+	f, err := c.open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

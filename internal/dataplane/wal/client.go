@@ -95,10 +95,33 @@ func (c *Client) Heard(ctx context.Context) (map[string]time.Duration, error) {
 // no time do fewer copies count than a quorum of those before, and then of both.
 // It returns when only the new ones count; the list is the cluster's from then on.
 // After an error it may be that both count: it is to be repeated, or undone by a
-// Move to the list before. Either needs a quorum of both, so a host that is lost
+// Move to the list before; one to another list ends it first. Either needs a quorum of both, so a host that is lost
 // can be replaced as long as the log without it can be written.
 func (c *Client) Move(ctx context.Context, of Cluster, zones, hosts []string) error {
 	_, err := c.post(ctx, "move", moveRequest{Cluster: of, To: Cluster{ID: of.ID, Zones: zones, Hosts: hosts}})
+	return err
+}
+
+// HeldCopy is a copy that a host has of a cluster's log, as it was when that was
+// asked.
+type HeldCopy struct {
+	Zone   string `json:"zone"`
+	Number int    `json:"number"`
+	Shape  uint64 `json:"shape"`
+}
+
+// Held lists the copies that the host has of a cluster's log, whether they count or
+// not.
+func (c *Client) Held(ctx context.Context, cluster string) ([]HeldCopy, error) {
+	a, err := c.post(ctx, "held", Cluster{ID: cluster})
+	return a.Held, err
+}
+
+// Prune deletes copies that the host has of a cluster's log and that do not count any
+// more. Held is asked for them before it is looked which copies count: one that has
+// been given to a log since then stays.
+func (c *Client) Prune(ctx context.Context, cluster string, copies []HeldCopy) error {
+	_, err := c.post(ctx, "prune", pruneRequest{Cluster: cluster, Copies: copies})
 	return err
 }
 

@@ -525,6 +525,30 @@ func TestCopiesMoveWhileTheWriterGoesOn(t *testing.T) {
 	}
 }
 
+// TestCopiesGoToAnotherHostWhenTheOneThatWasToGetThemIsLost too.
+func TestCopiesGoToAnotherHostWhenTheOneThatWasToGetThemIsLost(t *testing.T) {
+	h := newHosts(t)
+	_, _, conn := h.writer()
+	h.insert(conn, 20)
+	before, first, fourth := h.of, h.all[0], h.all[3]
+	h.all[2].lose(false)
+	fourth.lose(false)
+	there := append(slices.Clone(before.Hosts[:4]), fourth.id, fourth.id)
+	ctx, cancel := context.WithTimeout(h.ctx, time.Second)
+	defer cancel()
+	if err := first.client.Move(ctx, before, before.Zones, there); err == nil {
+		t.Fatal("copies were moved to a host that is lost")
+	}
+	elsewhere := append(slices.Clone(before.Hosts[:4]), first.id, h.all[1].id)
+	zones := append(slices.Clone(before.Zones[:4]), before.Zones[0], before.Zones[2])
+	h.eventually("the copies are moved", func() bool { return first.client.Move(h.ctx, h.of, zones, elsewhere) == nil })
+	h.of.Zones, h.of.Hosts = zones, elsewhere
+	h.eventually("all copies have all", func() bool { return h.whole(first) })
+	h.insert(conn, 5)
+	h.all[2].comeBack()
+	fourth.comeBack()
+}
+
 func TestCopiesOfASmallLogMoveToMore(t *testing.T) {
 	h := newHosts(t)
 	h.of.Zones, h.of.Hosts = []string{"xa"}, nil

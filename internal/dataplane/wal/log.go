@@ -377,51 +377,6 @@ func (l *Log) Begin(ctx context.Context, term int64, h History, from LSN) error 
 	return nil
 }
 
-// Resume takes up a term that has begun, after an end of the shipper or of our
-// own process: the same server goes on writing. It returns where the newest copy
-// ends.
-func (l *Log) Resume(ctx context.Context, term int64) (LSN, error) {
-	l.opening.Lock()
-	defer l.opening.Unlock()
-	b, states, err := l.revoke(ctx, term)
-	if err != nil {
-		return 0, err
-	}
-	best := l.best(states)
-	top := states[best]
-	if top.Owner.Term != term || !top.Begun {
-		return 0, fmt.Errorf("term %d of %s has not begun", term, l.cluster)
-	}
-	if top.Members, err = l.checkMembers(states); err != nil {
-		return 0, err
-	}
-	l.enter(b)
-	if err := l.copies[best].Join(b, top); err != nil {
-		return 0, err
-	}
-	top.Owner = b
-	var others []int
-	for n := range states {
-		if n != best {
-			others = append(others, n)
-		}
-	}
-	with := func(done []int) bool { return l.writable(append([]int{best}, done...)) }
-	_, errs := l.each(ctx, with, others, func(n int) error { return l.catchUp(n, best, b, top) })
-	for n, err := range errs {
-		l.log.Warn("wal: copy left behind", "copy", n, "error", err)
-	}
-	l.mu.Lock()
-	l.begun, l.handed = true, top.End
-	if len(l.gate.History) == 0 || l.gate.History.newest() != top.History.newest() {
-		l.gate = Gate{top.History, max(top.Committed, top.Terms[len(top.Terms)-1].Begin)}
-	}
-	l.announce()
-	l.mu.Unlock()
-	l.advance(b)
-	return top.End, nil
-}
-
 // Append adds bytes of the term's writer and returns what is committed after it.
 // With several groups it does not wait for them: see lane.
 func (l *Log) Append(ctx context.Context, term int64, at LSN, data []byte) (LSN, error) {

@@ -26,6 +26,16 @@ func (h *Host) move(ctx context.Context, of, to Cluster) error {
 	if err := checkMove(m, to, target); err != nil {
 		return fmt.Errorf("move the copies of the log of %s: %w", of.ID, err)
 	}
+	if len(m.Next) > 0 && !slices.Equal(m.Next, target) && !slices.Equal(m.Now, target) {
+		// What another move has begun is ended first.
+		if err := s.awaitSettled(ctx, m.Next); err != nil {
+			return fmt.Errorf("end the move of the copies of the log of %s that was begun: %w", of.ID, err)
+		}
+		if s, err = h.lead(ctx, s, s.configuration(), nil); err != nil {
+			return err
+		}
+		m = s.configuration()
+	}
 	if len(m.Next) == 0 && slices.Equal(m.Now, target) {
 		return nil
 	}
@@ -84,9 +94,6 @@ func (h *Host) endMove(cluster string) {
 func checkMove(m *Members, to Cluster, target []Place) error {
 	if len(target) == 0 || len(target) > maxCopies || len(to.Hosts) > 0 && len(to.Hosts) != len(target) {
 		return fmt.Errorf("%d zones and %d hosts", len(target), len(to.Hosts))
-	}
-	if len(m.Next) > 0 && !slices.Equal(m.Next, target) && !slices.Equal(m.Now, target) {
-		return errors.New("another change of the copies has begun: finish or undo that first")
 	}
 	for _, p := range target {
 		if err := checkNames(p.Zone); err != nil {

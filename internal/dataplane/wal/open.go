@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,35 +25,10 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	if err != nil {
 		return Opened{}, err
 	}
-	members, err := l.checkMembers(states)
-	if err != nil {
-		return Opened{}, err
-	}
-	l.enter(b)
-	best := l.best(states)
-	top := states[best]
-	top.Members = members
-	if top.Owner.Term == term && top.Begun {
-		return Opened{End: top.End, Timeline: top.History.newest(), Begun: true}, nil
-	}
-	o := Opened{End: top.End, Timeline: top.History.newest()}
-	if len(top.History) > 0 {
-		if o.RecordEnd, err = l.lastRecord(best, top); err != nil {
-			return o, fmt.Errorf("copy %d: %w", best, err)
-		}
-		if err := l.crossCheck(best, states, o.RecordEnd); err != nil {
-			return o, err
-		}
-		if o.RecordEnd > o.End { // a switch of the segment: zeros follow
-			if err := l.copies[best].Fill(b, top.Terms, o.End, make([]byte, o.RecordEnd-o.End)); err != nil {
-				return o, err
-			}
-			o.End, top.End = o.RecordEnd, o.RecordEnd
-		}
-	}
-	who := make([]int, 0, len(states))
-	for n := range states {
-		who = append(who, n)
+	who := slices.Collect(maps.Keys(states))
+	o, best, top, err := l.choose(b, states)
+	if err != nil || o.Begun {
+		return o, err
 	}
 	done, errs := l.each(ctx, l.writable, who, func(n int) error { return l.bring(n, best, b, top) })
 	if !l.writable(done) {
@@ -63,6 +39,70 @@ func (l *Log) Open(ctx context.Context, term int64, create bool) (Opened, error)
 	l.mu.Unlock()
 	l.open(Gate{top.History, top.End})
 	return o, nil
+}
+
+// choose returns what the ballot begins with, and from which copy: the newest of
+// those that have promised it. It takes copies out of states that cannot be read:
+// they become the ballot's like any other that has something else.
+func (l *Log) choose(b Ballot, states map[int]State) (o Opened, best int, top State, err error) {
+	for {
+		members, err := l.checkMembers(states)
+		if err != nil {
+			return o, best, top, err
+		}
+		l.enter(b)
+		best = l.best(states)
+		top = states[best]
+		top.Members = members
+		if top.Owner.Term == b.Term && top.Begun {
+			return Opened{End: top.End, Timeline: top.History.newest(), Begun: true}, best, top, nil
+		}
+		o, err = l.endOf(b, best, &top, states)
+		if err == nil || !l.goWithout(b, best, states, err) {
+			return o, best, top, err
+		}
+	}
+}
+
+// endOf returns what a term begins with that goes on from a copy, which was as top.
+func (l *Log) endOf(b Ballot, best int, top *State, states map[int]State) (o Opened, err error) {
+	o = Opened{End: top.End, Timeline: top.History.newest()}
+	if len(top.History) == 0 {
+		return o, nil
+	}
+	if o.RecordEnd, err = l.lastRecord(best, *top); err != nil {
+		return o, fmt.Errorf("read the log's end: %w", err)
+	}
+	if err := l.crossCheck(best, states, o.RecordEnd); err != nil {
+		return o, err
+	}
+	if o.RecordEnd > o.End { // a switch of the segment: zeros follow
+		if err := l.copies[best].Fill(b, top.Terms, o.End, make([]byte, o.RecordEnd-o.End)); err != nil {
+			return o, err
+		}
+		o.End, top.End = o.RecordEnd, o.RecordEnd
+	}
+	return o, nil
+}
+
+// goWithout takes the newest copy out of those that have promised the ballot, if no
+// copy gives what it has because its disk hangs, and if the others are a read quorum
+// without it. That is as if its promise had not come in time: whatever was
+// acknowledged, one of the others has it too. Without such a quorum it may be the
+// only one of them that has it, and must be waited for.
+func (l *Log) goWithout(b Ballot, best int, states map[int]State, why error) bool {
+	if !errors.Is(why, errSlow) {
+		return false
+	}
+	others := maps.Clone(states)
+	delete(others, best)
+	if !l.readable(slices.Collect(maps.Keys(others))) {
+		l.log.Warn("wal: a copy cannot be read, and may have what was committed", "copy", best, "ballot", b.String(), "error", why)
+		return false
+	}
+	l.log.Warn("wal: a term begins without a copy that cannot be read", "copy", best, "ballot", b.String(), "error", why)
+	delete(states, best)
+	return true
 }
 
 // lastRecord returns where the last complete record ends of what copy best has,

@@ -14,16 +14,21 @@ var schedules = flag.Int("schedules", 3000, "how many random schedules of the lo
 // recordLen is the length of every record in simulated WAL: a commit is one.
 const recordLen = 4
 
-func simRecordEnd(_ readAt, start, limit LSN) (LSN, error) {
+func simRecordEnd(read readAt, start, limit LSN) (LSN, error) {
+	if limit > start {
+		if err := read(make([]byte, 1), limit-1); err != nil {
+			return 0, err
+		}
+	}
 	return max(start, limit/recordLen*recordLen), nil
 }
 
 // act lets something happen.
 func (w *world) act() {
 	h := w.hosts[w.IntN(len(w.hosts))]
-	kinds := 25
+	kinds := 27
 	if w.rough {
-		kinds = 31
+		kinds = 33
 	}
 	switch w.IntN(kinds) {
 	case 0, 1, 2:
@@ -58,10 +63,13 @@ func (w *world) act() {
 			h.writeSome()
 		}
 	case 25, 26:
-		w.loseCopy()
+		c := w.copies[w.IntN(len(w.copies))]
+		c.slow = !c.slow && w.IntN(2) == 0
 	case 27, 28:
+		w.loseCopy()
+	case 29, 30:
 		h.links[w.IntN(len(h.links))].down = true
-	case 29:
+	case 31:
 		w.tell("host %d repairs", h.id)
 		h.repair()
 	default:
@@ -164,7 +172,7 @@ func (h *simHost) takeOver() {
 	}
 	local := make([]byte, o.End)
 	if o.End > 0 {
-		if err := log.Read(local, 0); err != nil {
+		if err := log.readCommitted(local, 0); err != nil {
 			w.tell("host %d cannot read: %v", h.id, err)
 			return
 		}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// errTrimmed says that no copy has what this one lacks any more.
+var errTrimmed = errors.New("what the copy lacks has been trimmed meanwhile")
+
 // repairInterval is how often copies are looked at without a reason.
 const repairInterval = time.Second
 
@@ -70,8 +73,9 @@ func (l *Log) repair() {
 		switch s, ok := states[n]; {
 		case n == best:
 			return nil
-		case ok && s.End < top.Start:
-			return l.rebuild(n, best, b) // what it lacks has been trimmed meanwhile
+		case ok && len(s.History) > 0 && s.End < top.Start:
+			l.copies[n].fail(errTrimmed) // its host makes no copy anew that is well
+			return l.rebuild(n, best, b)
 		case ok:
 			return l.catchUp(n, best, b, top)
 		case away[n]:

@@ -235,7 +235,21 @@ func (s *served) close() {
 			p.forget(s)
 		}
 	}
-	s.repairs.Wait()
+	s.awaitRepairs()
+}
+
+// awaitRepairs waits for what is being done to copies, but not for a disk that
+// hangs: what it carries out late is what was ordered before, and checked.
+func (s *served) awaitRepairs() {
+	done := make(chan struct{})
+	go func() {
+		s.repairs.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(callLimit):
+	}
 }
 
 // trim deletes what is before a position from every copy.

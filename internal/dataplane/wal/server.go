@@ -36,6 +36,11 @@ type moveRequest struct {
 	To      Cluster `json:"to"` // its zones and hosts
 }
 
+type pruneRequest struct {
+	Cluster string     `json:"cluster"`
+	Copies  []HeldCopy `json:"copies"`
+}
+
 type injectRequest struct {
 	Cluster    Cluster       `json:"cluster"`
 	Copy       int           `json:"copy"`
@@ -51,6 +56,7 @@ type answer struct {
 	Diverged bool                     `json:"diverged,omitempty"` // the server's WAL is not the log's
 	Quorum   bool                     `json:"quorum,omitempty"`   // too few copies answered
 	Heard    map[string]time.Duration `json:"heard,omitempty"`
+	Held     []HeldCopy               `json:"held,omitempty"`
 }
 
 // Status is how a cluster's log is.
@@ -69,6 +75,7 @@ type Status struct {
 
 // CopyStatus is how one copy is.
 type CopyStatus struct {
+	Number  int    `json:"number"`
 	Zone    string `json:"zone"`
 	Host    string `json:"host,omitempty"`
 	End     LSN    `json:"end"`
@@ -173,6 +180,10 @@ func (h *Host) handler() http.Handler {
 		return a, err
 	})
 	handle(mux, "POST /drop", func(_ context.Context, q Cluster) (answer, error) { return answer{}, h.drop(q.ID) })
+	handle(mux, "POST /held", func(_ context.Context, q Cluster) (answer, error) { return answer{Held: h.held(q.ID)}, nil })
+	handle(mux, "POST /prune", func(_ context.Context, q pruneRequest) (answer, error) {
+		return answer{}, h.prune(q.Cluster, q.Copies)
+	})
 	handle(mux, "POST /heard", func(context.Context, struct{}) (answer, error) { return answer{Heard: h.heard()}, nil })
 	mux.HandleFunc("GET /copies", h.orders.handle)
 	h.handleBases(mux)
@@ -208,7 +219,7 @@ func (s *served) status() *Status {
 		state, err := c.State()
 		host, disk := c.place()
 		hosts[host], disks[[2]string{host, disk}] = true, true
-		one := CopyStatus{Zone: s.places[n].Zone, Host: s.places[n].Host, End: state.End}
+		one := CopyStatus{Number: s.places[n].Number, Zone: s.places[n].Zone, Host: s.places[n].Host, End: state.End}
 		switch {
 		case err != nil:
 			one.Problem = err.Error()

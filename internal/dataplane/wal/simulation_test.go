@@ -47,6 +47,7 @@ type simCopy struct {
 	data  []byte
 	blank bool
 	lost  bool // and not yet rebuilt
+	slow  bool // its disk hangs for reads
 	shape uint64
 	stamp uint64
 }
@@ -203,12 +204,17 @@ func (c *simCopy) ReadAt(p []byte, at LSN) (State, error) {
 	if err == nil && at+LSN(len(p)) > s.End {
 		err = errShort
 	}
+	if err == nil && c.slow {
+		err = errSlow
+	}
 	if err == nil {
 		copy(p, c.data[at:])
 	}
 	return s, err
 }
-func (c *simCopy) RecordEnd(start, limit LSN) (LSN, error) { return simRecordEnd(nil, start, limit) }
+func (c *simCopy) RecordEnd(start, limit LSN) (LSN, error) {
+	return simRecordEnd(func(p []byte, at LSN) error { _, err := c.ReadAt(p, at); return err }, start, limit)
+}
 func (c *simCopy) noteCommitted(lsn LSN) {
 	c.state.Committed = max(c.state.Committed, min(lsn, c.state.End))
 }

@@ -77,6 +77,7 @@ type wireError struct {
 var errorKinds = map[string]error{
 	"stale": ErrStale, "blank": errBlank, "rebuilding": errRebuilding, "gap": errGap, "short": errShort,
 	"block": errBadBlock, "away": errAway, "damaged": errDamaged, "changed": errChanged,
+	"slow": errSlow,
 }
 
 func toWire(err error) *wireError {
