@@ -11,7 +11,7 @@ import (
 func TestWriterOfAnotherClassHandsItsRoleOverOnceReadersAreReady(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := settled(t, 2)
-		w, id := s.writerNow(), s.writerNow().ResourceID
+		id := s.writerNow().ResourceID
 		for i := range s.w.Instances {
 			s.w.Instances[i].Spec.Class = "db.r6g.xlarge"
 			s.w.Instances[i].Generation++
@@ -30,7 +30,7 @@ func TestWriterOfAnotherClassHandsItsRoleOverOnceReadersAreReady(t *testing.T) {
 			t.Fatalf("when the reader is ready: %+v", h)
 		}
 		s.settle(t)
-		if w = s.writerNow(); w.ResourceID == id {
+		if s.writerNow().ResourceID == id {
 			t.Fatalf("%s still writes", id)
 		}
 		settledAsWanted(t, s)
