@@ -43,7 +43,9 @@ func available(t *testing.T) region {
 	if _, err := r.CreateDBInstance(t.Context(), writer); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "w is available", func() bool { return *r.instance(t, "w").DBInstanceStatus == "available" })
+	wait(t, "all is available", func() bool {
+		return *r.instance(t, "w").DBInstanceStatus == "available" && *r.cluster(t, "demo").Status == "available"
+	})
 	return r
 }
 
