@@ -146,11 +146,11 @@ func isServerID(id string) bool {
 // or the new one, and nobody else reads either. It is not synced: a file that is
 // lost with the machine is written again with the next start.
 func (s Server) replaceOwn(path string, content []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // two may write at a time
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name())
 	defer f.Close()
 	if err := f.Chown(s.owner(), s.group()); err != nil {
 		return err
@@ -161,5 +161,5 @@ func (s Server) replaceOwn(path string, content []byte) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	return os.Rename(f.Name(), path)
 }
