@@ -180,7 +180,8 @@ func (d *decision) heirs(w *aurora.DBInstance) []*aurora.DBInstance {
 	slices.SortStableFunc(heirs, func(a, b *aurora.DBInstance) int {
 		ma, _ := aurora.ClassMemory(a.Spec.Class)
 		mb, _ := aurora.ClassMemory(b.Spec.Class)
-		return cmp.Or(boolInt(a.Server.Damaged != "")-boolInt(b.Server.Damaged != ""), boolInt(far(a))-boolInt(far(b)), a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
+		return cmp.Or(boolInt(a.Server.Role != aurora.RoleReader)-boolInt(b.Server.Role != aurora.RoleReader),
+			boolInt(a.Server.Damaged != "")-boolInt(b.Server.Damaged != ""), boolInt(far(a))-boolInt(far(b)), a.Spec.PromotionTier-b.Spec.PromotionTier, cmp.Compare(mb, ma))
 	})
 	return heirs
 }
