@@ -57,6 +57,19 @@ var differences = map[string]map[string]string{
 		"ModifyDBInstance":                   "a class is a share of the host's memory; a writer that gets another one hands its role to a reader",
 		"StopDBCluster":                      "needs an instance; endpoints refuse clients with SQLSTATE 57P03",
 	},
+	"ec2": {
+		"CreateNetworkAclEntry": "entries that allow everything: network ACLs are not enforced",
+		"CreateRoute":           "to internet gateways only; a record, as all of a VPC but its security groups",
+		"CreateVpc":             "IPv4 only, no IPAM",
+		"DeleteVpc":             "not the default one",
+	},
+	"kms": {
+		"PutKeyPolicy": "does not bind root",
+	},
+	"logs": {
+		"CreateLogGroup":  "STANDARD only; events are not encrypted with the key",
+		"FilterLogEvents": "patterns of terms",
+	},
 	"secretsmanager": {
 		"CreateSecret": "no replicas",
 		"RotateSecret": "secrets of RDS only",
