@@ -62,10 +62,10 @@ func benchFailover(s *server) error {
 	title("What clients see of the writer's outage: the longest time between two acknowledged inserts")
 	heading("fault", "database", "rounds", "median", "p99", "worst", "failed statements", "lost commits", "all members back, median, worst")
 	for _, f := range []fault{
-		{"writer's postmaster killed", 1, 10 * rounds, min(rounds, 5), (*database).killWriter},
+		{"writer's postmaster killed", 1, 10 * rounds, min(rounds, 3), (*database).killWriter},
 		{"all processes of the writer stopped", 1, rounds, min(rounds, 2), (*database).freezeWriter},
-		{"writer's host lost (all its processes killed)", 1, 0, min(rounds, 3), (*database).loseWriter},
-		{"switchover", 8, rounds, min(rounds, 5), (*database).switchOver},
+		{"writer's host lost (all its processes killed)", 1, 0, min(rounds, 2), (*database).loseWriter},
+		{"switchover", 8, rounds, min(rounds, 3), (*database).switchOver},
 	} {
 		if err := f.compare(databases[0], databases[1:]); err != nil {
 			return err
