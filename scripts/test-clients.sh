@@ -30,7 +30,7 @@ need() { # TAG WHAT COMMAND...
 }
 need awsprovider "hashicorp/aws 5.100 (DAYBREAK_TEST_AWS_PROVIDER_MIRROR)" test -d "${DAYBREAK_TEST_AWS_PROVIDER_MIRROR:-/nonexistent}"
 need postgrespaas "postgres-paas checkout (DAYBREAK_TEST_POSTGRES_PAAS)" test -f "${DAYBREAK_TEST_POSTGRES_PAAS:-/nonexistent}/paas/spec.yaml"
-need modules "rds-aurora and vpc of terraform-aws-modules (MODULES), hashicorp/aws, terraform" \
+need modules "rds-aurora and vpc of terraform-aws-modules (MODULES, beside hashicorp/aws)" \
 	test -d "${MODULES:-/nonexistent}/rds-aurora/examples" -a -d "${MODULES:-/nonexistent}/vpc" -a -d "${DAYBREAK_TEST_AWS_PROVIDER_MIRROR:-/nonexistent}"
 need awscli "AWS CLI (aws)" aws --version
 need moto "moto and boto3 (python3)" python3 -c 'import boto3, moto.server'
