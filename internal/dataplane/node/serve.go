@@ -63,6 +63,13 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 			w.log.Warn("node: topology not written", "error", err)
 		}
 	}
+	dropped, err := s.DropHalfReceived()
+	if err != nil {
+		return err
+	}
+	if dropped {
+		w.log.Warn("node: WAL of a new timeline that was received in part is dropped: it comes again")
+	}
 	p, err := s.Start(ctx, map[string]string{
 		// One syncfs before recovery in place of an fsync of each of a thousand files.
 		"recovery_init_sync_method": "syncfs",
