@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -98,6 +99,9 @@ func (db *database) suffer(f fault) (o outage, err error) {
 	if err := db.awaitMembers(); err != nil {
 		return o, fmt.Errorf("after the fault: %w", err)
 	}
+	if w.failed > 0 && f.clients > 1 {
+		fmt.Fprintf(os.Stderr, "%s: %s: %d statements failed, the last: %v\n", db.name, f.name, w.failed, w.why)
+	}
 	o.gap, o.failed, o.back = max(o.gap, w.longest), w.failed, time.Since(began)
 	o.lost, err = db.missing(w)
 	return o, err
@@ -118,6 +122,7 @@ type witness struct {
 	acked       map[[2]int]bool
 	longest     time.Duration
 	failed      int
+	why         error // of the last that failed
 	began       bool
 }
 
@@ -150,6 +155,7 @@ func (w *witness) take(a ack) {
 	if a.err != nil {
 		if w.began {
 			w.failed++
+			w.why = a.err
 		}
 		return
 	}
