@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/daybreakdb/daybreak/internal/config"
+	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 )
@@ -25,8 +26,15 @@ func (a *app) client() (rest.Client, error) {
 	if err := apisReachable(c); err != nil {
 		return rest.Client{}, err
 	}
-	return clientOf(l, c)
+	client, err := clientOf(l, c)
+	if launch.Holder(launch.SupervisorProcess(l).Lock) != 0 {
+		client.Patience = restartPatience
+	}
+	return client, err
 }
+
+// restartPatience is how long a running server may take to start its APIs again.
+const restartPatience = 15 * time.Second
 
 // apisReachable says where to run a command that needs the APIs, when they are on
 // another host and listen there for that host alone.

@@ -4,16 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"syscall"
+	"time"
 )
 
 // Client calls the API at BaseURL with Token.
 type Client struct {
 	BaseURL string // http://127.0.0.1:8420
 	Token   string
+	// Patience is how long a server that takes no connections is waited for: one that
+	// is being started again.
+	Patience time.Duration
 }
 
 // Status asks what server this is.
@@ -101,6 +107,28 @@ func (c Client) send(ctx context.Context, method, path, contentType string, body
 	return nil
 }
 
+// redial is the pause between tries to connect.
+const redial = 100 * time.Millisecond
+
+// deliver sends a request once. A connection that was refused has carried nothing, so
+// it is tried again.
+func (c Client) deliver(req *http.Request) (*http.Response, error) {
+	for deadline := time.Now().Add(c.Patience); ; {
+		resp, err := http.DefaultClient.Do(req)
+		if !errors.Is(err, syscall.ECONNREFUSED) || !time.Now().Before(deadline) {
+			return resp, err
+		}
+		select {
+		case <-time.After(redial):
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // do returns an answer of the 2xx kind, or the server's Error.
 func (c Client) do(ctx context.Context, method, path, contentType string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.BaseURL+path, bytes.NewReader(body))
@@ -111,7 +139,7 @@ func (c Client) do(ctx context.Context, method, path, contentType string, body [
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.deliver(req)
 	if err != nil {
 		return nil, err
 	}
