@@ -15,10 +15,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/daybreakdb/daybreak/internal/layout"
 )
 
 const (
@@ -59,9 +55,8 @@ type journal struct {
 	leading bool   // somebody writes a batch
 	failed  error
 	seq     uint64 // of the last entry
-	file    *os.File
-	number  uint64
-	offset  int64
+	file    *journalFile
+	number  uint64   // of file
 	full    []uint64 // files before the current one, whose copies are not yet synced
 	spare   []string // files to be used again
 	dirty   map[*Copy]bool
@@ -172,10 +167,9 @@ func (j *journal) commit(e entry) (uint64, error) {
 	for b := j.batch; len(b.buf) > 0; b = j.batch {
 		j.batch = newBatch()
 		if b.err = j.prepare(len(b.buf)); b.err == nil {
-			file, number, offset := j.file, j.number, j.offset
-			j.offset += int64(len(b.buf))
+			file := j.file
 			j.mu.Unlock()
-			b.err = writeBatch(file, number, offset, b.buf)
+			b.err = file.write(b.buf)
 			j.mu.Lock()
 		}
 		if b.err != nil {
@@ -216,7 +210,7 @@ func (j *journal) prepare(n int) error {
 	if j.failed != nil {
 		return j.failed
 	}
-	if j.file != nil && j.offset+int64(n) <= journalSize {
+	if j.file != nil && j.file.offset+int64(n) <= j.file.size {
 		return nil
 	}
 	for j.file != nil && len(j.full) >= maxJournals {
@@ -227,79 +221,27 @@ func (j *journal) prepare(n int) error {
 		}
 	}
 	if j.file != nil {
-		_ = j.file.Close()
+		_ = j.file.file.Close()
 		j.full = append(j.full, j.number)
 		j.file = nil
 	}
-	number := j.number + 1
-	if err := j.create(number, max(journalSize, int64(n))); err != nil {
-		return err
+	size, spare := max(journalSize, int64(n)), ""
+	if last := len(j.spare) - 1; last >= 0 && size == journalSize {
+		spare = j.spare[last]
+		j.spare = j.spare[:last]
 	}
-	file, err := os.OpenFile(j.path(number), os.O_WRONLY, 0)
+	file, err := makeJournalFile(j.dir, j.path(j.number+1), spare, j.number+1, size)
 	if err != nil {
 		return err
 	}
-	j.file, j.number, j.offset = file, number, 0
+	j.file = file
+	j.number++
 	j.wakeRetire()
 	return nil
 }
 
-// create makes a file of zeros, or of what a retired one held: entries in it have
-// another file number.
-func (j *journal) create(number uint64, size int64) error {
-	if n := len(j.spare); n > 0 && size == journalSize {
-		spare := j.spare[n-1]
-		j.spare = j.spare[:n-1]
-		if err := os.Rename(spare, j.path(number)); err != nil {
-			return err
-		}
-		return layout.SyncDir(j.dir)
-	}
-	f, err := os.OpenFile(j.path(number), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	zeros := make([]byte, 1<<20)
-	for left := size; left > 0; left -= int64(len(zeros)) {
-		if _, err := f.Write(zeros[:min(left, int64(len(zeros)))]); err != nil {
-			return err
-		}
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return layout.SyncDir(j.dir)
-}
-
-func writeBatch(file *os.File, number uint64, offset int64, buf []byte) error {
-	for rest := buf; len(rest) > 0; {
-		length := int(binary.LittleEndian.Uint32(rest[24:]))
-		binary.LittleEndian.PutUint64(rest[8:], number)
-		binary.LittleEndian.PutUint32(rest[4:], crc32.Checksum(rest[8:entryHeader+length], castagnoli))
-		rest = rest[entryHeader+length:]
-	}
-	if _, err := file.WriteAt(buf, offset); err != nil {
-		return err
-	}
-	return fdatasync(file)
-}
-
-func fdatasync(f *os.File) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var synced error
-	err = conn.Control(func(fd uintptr) {
-		for synced = unix.EINTR; synced == unix.EINTR; {
-			synced = unix.Fdatasync(int(fd))
-		}
-	})
-	return errors.Join(err, os.NewSyscallError("fdatasync", synced))
-}
-
-// appendEntry encodes an entry; writeBatch fills in file number and checksum.
+// appendEntry encodes an entry; the file that it is written to fills in its number
+// and the checksum.
 func appendEntry(buf []byte, seq uint64, e entry) []byte {
 	start := len(buf)
 	buf = append(buf, make([]byte, entryHeader)...)
@@ -453,7 +395,7 @@ func (j *journal) close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.file != nil {
-		_ = j.file.Close()
+		_ = j.file.file.Close()
 		j.full = append(j.full, j.number)
 	}
 	for _, n := range j.full {
