@@ -12,8 +12,16 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// movedInterval is how often it is looked whether copies have been moved.
-const movedInterval = 500 * time.Millisecond
+const (
+	// movedInterval is how often it is looked whether copies have been moved.
+	movedInterval = 500 * time.Millisecond
+	// absentPatience is how long a removal waits for other hosts that give no sign of
+	// life: one that is only busy gives the next one well before.
+	absentPatience = 5 * time.Second
+)
+
+// errTooFew says that a log has no quorum on the hosts that are there.
+var errTooFew = errors.New("which is no quorum: bring other hosts back first")
 
 // Remove takes a host that is gone for good out of the installation: copies of logs
 // that were on it are made on other hosts, and then its etcd member and its noun are
@@ -24,7 +32,14 @@ func Remove(ctx context.Context, store *state.Store, own, id string, tell func(s
 	if id == own {
 		return errors.New("a host cannot remove itself: run this on another one")
 	}
-	if err := checkRemoval(ctx, store, id); err != nil {
+	err := checkRemoval(ctx, store, id)
+	if errors.Is(err, errTooFew) {
+		tell("waiting a moment for other hosts: " + err.Error())
+	}
+	for begun := time.Now(); errors.Is(err, errTooFew) && time.Since(begun) < absentPatience && pause(ctx, movedInterval); {
+		err = checkRemoval(ctx, store, id)
+	}
+	if err != nil {
 		return err
 	}
 	if err := moveLogs(ctx, store, id, tell); err != nil {
@@ -55,7 +70,7 @@ func checkRemoval(ctx context.Context, store *state.Store, id string) error {
 	}
 	used, err := usesOf(ctx, store, id)
 	if err == nil && len(used) > 0 {
-		err = fmt.Errorf("host %s is in use: %s", id, strings.Join(used, ", "))
+		err = fmt.Errorf("host %s is in use: %w", id, inUse(used))
 	}
 	return err
 }
@@ -71,8 +86,21 @@ func checkAway(ctx context.Context, store *state.Store, id string) error {
 	return err
 }
 
-// usesOf says what of databases is placed on a host and cannot be moved.
-func usesOf(ctx context.Context, store *state.Store, id string) ([]string, error) {
+// inUse is what of databases is placed on a host and cannot be moved.
+type inUse []error
+
+func (u inUse) Error() string {
+	var texts []string
+	for _, use := range u {
+		texts = append(texts, use.Error())
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (u inUse) Unwrap() []error { return u }
+
+// usesOf finds them.
+func usesOf(ctx context.Context, store *state.Store, id string) (inUse, error) {
 	instances, _, err := state.DBInstances(store).List(ctx, "")
 	if err != nil {
 		return nil, err
@@ -81,10 +109,10 @@ func usesOf(ctx context.Context, store *state.Store, id string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	var used []string
+	var used inUse
 	for _, item := range instances {
 		if in := item.Value; in.Status.Host == id && !in.DeleteRequested {
-			used = append(used, fmt.Sprintf("DB instance %s (delete it, and create another one)", in.Spec.Identifier))
+			used = append(used, fmt.Errorf("DB instance %s (delete it, and create another one)", in.Spec.Identifier))
 		}
 	}
 	present, err := presentHosts(ctx, store)
@@ -94,13 +122,13 @@ func usesOf(ctx context.Context, store *state.Store, id string) ([]string, error
 	for _, item := range clusters {
 		c := item.Value
 		if kept := c.Status.Retained; kept != nil && kept.Host == id && !c.DeleteRequested {
-			used = append(used, fmt.Sprintf("the data of DB cluster %s, which has no instance", c.Spec.Identifier))
+			used = append(used, fmt.Errorf("the data of DB cluster %s, which has no instance", c.Spec.Identifier))
 		}
 		if !hasCopies(c, id) {
 			continue
 		}
-		if why := cannotMove(c, present); why != "" {
-			used = append(used, fmt.Sprintf("copies of the log of DB cluster %s (%s)", c.Spec.Identifier, why))
+		if why := cannotMove(c, present); why != nil {
+			used = append(used, fmt.Errorf("copies of the log of DB cluster %s (%w)", c.Spec.Identifier, why))
 		}
 	}
 	return used, nil
@@ -124,9 +152,9 @@ func hasCopies(c aurora.DBCluster, host string) bool {
 	return slices.Contains(c.Status.LogHosts, host) || m != nil && slices.Contains(m.Hosts, host)
 }
 
-// cannotMove says why copies of a cluster's log cannot be made elsewhere; empty: they
+// cannotMove says why copies of a cluster's log cannot be made elsewhere; nil: they
 // can, or will be when the writer runs again.
-func cannotMove(c aurora.DBCluster, present map[string]bool) string {
+func cannotMove(c aurora.DBCluster, present map[string]bool) error {
 	there := 0
 	for _, host := range c.Status.LogHosts {
 		if present[host] {
@@ -135,15 +163,15 @@ func cannotMove(c aurora.DBCluster, present map[string]bool) string {
 	}
 	switch n := len(c.Status.LogHosts); {
 	case c.Status.Term == 0:
-		return "" // there is no log yet
+		return nil // there is no log yet
 	case there <= n/2:
-		return fmt.Sprintf("only %d of %d are on hosts that are there, which is no quorum: bring other hosts back first", there, n)
+		return fmt.Errorf("only %d of %d are on hosts that are there, %w", there, n, errTooFew)
 	case c.Spec.Stopped != nil:
-		return "only a writer's log can make others, and the cluster is stopped: start it"
+		return errors.New("only a writer's log can make others, and the cluster is stopped: start it")
 	case c.Status.Writer == "":
-		return "only a writer's log can make others, and the cluster has no instance: create one"
+		return errors.New("only a writer's log can make others, and the cluster has no instance: create one")
 	}
-	return ""
+	return nil
 }
 
 // moveLogs marks the host as one that leaves, so that controllers have copies of logs

@@ -109,6 +109,37 @@ func TestOnlyAHostThatIsGoneAndNotNeededIsRemoved(t *testing.T) {
 	}
 }
 
+// TestRemovalWaitsForAHostThatWasOnlyBusy takes a host away whose sign of life is
+// missing for a moment.
+func TestRemovalWaitsForAHostThatWasOnlyBusy(t *testing.T) {
+	r := newRemoval(t, []string{"own"}, "busy", "goes")
+	c := r.cluster("orders", "own", "busy", "goes")
+	r.keep(c)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	told := make(chan string, 10)
+	done := make(chan error, 1)
+	go func() { done <- Remove(ctx, r.store, "own", "goes", func(what string) { told <- what }) }()
+	if what := <-told; !strings.Contains(what, "only 1 of 3") {
+		t.Errorf("told %q", what)
+	}
+	r.must(state.Presence(r.store).Create(ctx, "busy", aurora.Presence{Host: "busy"}))
+	if what := <-told; !strings.Contains(what, "made elsewhere") {
+		t.Errorf("told %q", what)
+	}
+	_, err := state.DBClusters(r.store).Update(ctx, "orders", func(c *aurora.DBCluster) error {
+		c.Status.LogHosts = []string{"own", "busy", "own"}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r.gone("goes")
+}
+
 func TestRemovalWaitsUntilCopiesAreElsewhere(t *testing.T) {
 	r := newRemoval(t, []string{"own", "second"}, "log")
 	r.keep(r.cluster("orders", "own", "second", "log"))
