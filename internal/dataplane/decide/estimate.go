@@ -44,7 +44,10 @@ func (d *decision) restartsSooner(w *aurora.DBInstance, heirs []*aurora.DBInstan
 		return false
 	}
 	back := 2*replayTime(w) + clearly
-	return !slices.ContainsFunc(heirs, func(in *aurora.DBInstance) bool { return replayTime(in) < back })
+	return !slices.ContainsFunc(heirs, func(in *aurora.DBInstance) bool {
+		// One that has not become a reader since it was the writer may hang on its disk.
+		return in.Server.Role == aurora.RoleReader && replayTime(in) < back
+	})
 }
 
 // patience is how long the writer of a new term may take while there are heirs. One

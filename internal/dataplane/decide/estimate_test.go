@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ func (s *sim) readers() (all []*aurora.DBInstance) {
 func TestRestartInPlaceWhereThatIsClearlySooner(t *testing.T) {
 	const gib = 1 << 30
 	stuck, far := aurora.ServerReport{Stuck: true}, aurora.ServerReport{ReplayBytes: gib}
+	noReaderYet := aurora.ServerReport{Role: aurora.RoleWriter}
 	for name, c := range map[string]struct {
 		redo    int64 // of the writer
 		readers [2]aurora.ServerReport
@@ -34,6 +36,7 @@ func TestRestartInPlaceWhereThatIsClearlySooner(t *testing.T) {
 		"readers have all":                 {0, [2]aurora.ServerReport{}, nil, false},
 		"both readers replay nothing":      {0, [2]aurora.ServerReport{stuck, stuck}, nil, true},
 		"both readers are far behind":      {0, [2]aurora.ServerReport{far, far}, nil, true},
+		"nobody is a reader yet":           {0, [2]aurora.ServerReport{noReaderYet, stuck}, nil, true},
 		"one reader has all":               {0, [2]aurora.ServerReport{far, {}}, nil, false},
 		"a reader has a little to replay":  {0, [2]aurora.ServerReport{stuck, {ReplayBytes: 128 << 20}}, nil, false},
 		"the writer has as much to replay": {gib, [2]aurora.ServerReport{far, far}, nil, false},
@@ -49,6 +52,7 @@ func TestRestartInPlaceWhereThatIsClearlySooner(t *testing.T) {
 				w.Server.ReplayBytes = c.redo
 				for i, in := range s.readers() {
 					in.Server.Stuck, in.Server.ReplayBytes = c.readers[i].Stuck, c.readers[i].ReplayBytes
+					in.Server.Role = cmp.Or(c.readers[i].Role, in.Server.Role)
 				}
 				s.crash(s.writerAt())
 				if c.spoil != nil {
