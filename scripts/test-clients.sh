@@ -5,7 +5,7 @@
 #   DAYBREAK_TEST_POSTGRES_PAAS        a checkout of omnistrate-community/postgres-paas
 #   MODULES                            a folder with terraform-aws-modules' rds-aurora (9.x) and vpc (5.x)
 #   aws on PATH                        the AWS CLI
-#   python3 with moto and boto3
+#   python3 with boto3, and with moto
 #
 # One that is missing fails the run. With --available those that can be found
 # run, and what did not run is printed.
@@ -33,6 +33,7 @@ need postgrespaas "postgres-paas checkout (DAYBREAK_TEST_POSTGRES_PAAS)" test -f
 need modules "rds-aurora and vpc of terraform-aws-modules (MODULES, beside hashicorp/aws)" \
 	test -d "${MODULES:-/nonexistent}/rds-aurora/examples" -a -d "${MODULES:-/nonexistent}/vpc" -a -d "${DAYBREAK_TEST_AWS_PROVIDER_MIRROR:-/nonexistent}"
 need awscli "AWS CLI (aws)" aws --version
+need boto3 "boto3 (python3)" python3 -c 'import boto3'
 need moto "moto and boto3 (python3)" python3 -c 'import boto3, moto.server'
 
 for what in "${missing[@]}"; do echo "test-clients: not run, missing: $what"; done

@@ -32,8 +32,10 @@ Made from what is registered and from the comments of the code that does it:
 go test ./internal/region -run Reference -update
 
 A refused action answers ` + "`UnsupportedOperation`" + ` with status 400 and says why; one that is not listed is not known
-(` + "`InvalidAction`" + `). A parameter that an action does not have is refused too, with ` + "`InvalidParameterCombination`" + `, and
-never ignored.
+(` + "`InvalidAction`" + `). A parameter of AWS that an action does not have here is refused when it asks for something, and
+never ignored: with ` + "`InvalidParameterCombination`" + ` by the Query services, ` + "`UnsupportedOperation`" + ` by EC2, and the code of
+invalid parameters by the JSON services. A parameter that AWS does not have either is answered as there: EC2 says
+` + "`UnknownParameter`" + `, the others leave it out.
 `
 
 // differences are what a caller of AWS may miss, by service and action.

@@ -151,6 +151,9 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 	if err := h.authorize(ctx, x, in); err != nil {
 		return nil, err
 	}
+	if err := a.refuseLacking(x.codec, in); err != nil {
+		return nil, err
+	}
 	out, err := a.call(ctx, in)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package awswire
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -26,6 +27,12 @@ func (c jsonCodec) parse(_ *Service, r *http.Request, body []byte) (call, error)
 	return call{operation: operation, decode: func(a *action, in any) error {
 		return jsonDecoder{c}.structure(a.input, object, "", reflect.ValueOf(in).Elem())
 	}}, nil
+}
+
+func (c jsonCodec) lacking(name string) *Error {
+	e := c.missing(name) // of which the code is the service's for all invalid input
+	e.Message = fmt.Sprintf("The parameter %s is not available in this region yet. Leave it out.", strings.ToLower(name[:1])+name[1:])
+	return e
 }
 
 func (c jsonCodec) unknown(s *Service, operation string) *Error {

@@ -9,6 +9,9 @@ import (
 type queryCodec struct {
 	missing        func(name string) *Error // the error for a required member
 	blankIsMissing bool                     // an empty required member is missing
+	// unrecognized is the error for a parameter that the operation does not have.
+	// Without it such parameters are left out, as most services do.
+	unrecognized func(name string) *Error
 }
 
 func (c queryCodec) parse(s *Service, r *http.Request, body []byte) (call, error) {
@@ -27,12 +30,17 @@ func (c queryCodec) parse(s *Service, r *http.Request, body []byte) (call, error
 		return call{operation: operation}, noOperation(operation, version)
 	}
 	return call{operation: operation, decode: func(a *action, in any) error {
+		form.withoutEnvelope()
 		return queryDecoder{c}.structure(a.input, form, "", reflect.ValueOf(in).Elem())
 	}}, nil
 }
 
 func (c queryCodec) invalid(path, value, want string) *Error {
 	return BadRequestf("MalformedInput", "The value '%.100s' of the parameter %s is not a valid %s.", value, path, want)
+}
+
+func (c queryCodec) lacking(name string) *Error {
+	return InvalidParameterCombination("The parameter %s is not available in this region yet. Leave it out.", name)
 }
 
 func (c queryCodec) unknown(s *Service, operation string) *Error {
@@ -85,6 +93,10 @@ func (c queryCodec) contentType() string { return "text/xml;charset=UTF-8" }
 // ec2Codec is the EC2 Query protocol: AWS Query with flat lists, no result
 // element and an error envelope of its own.
 type ec2Codec struct{ queryCodec }
+
+func (c ec2Codec) lacking(name string) *Error {
+	return BadRequestf("UnsupportedOperation", "The parameter %s is not supported in this region yet. Leave it out.", name)
+}
 
 func (c ec2Codec) unknown(_ *Service, operation string) *Error {
 	return BadRequestf("InvalidAction", "The action %.100s is not valid for this web service.", operation)

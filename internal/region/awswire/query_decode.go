@@ -2,6 +2,7 @@ package awswire
 
 import (
 	"encoding/base64"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -28,6 +29,20 @@ func (d queryDecoder) structure(s *shape, n *node, path string, v reflect.Value)
 		}
 		if err := d.value(f.shape, child, name, v.Field(f.index)); err != nil {
 			return err
+		}
+	}
+	return d.noOthers(s, n, path)
+}
+
+// noOthers refuses members that the structure does not have, where the service does:
+// the first one by name.
+func (d queryDecoder) noOthers(s *shape, n *node, path string) error {
+	if d.codec.unrecognized == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.children)) {
+		if !slices.ContainsFunc(s.fields, func(f shapeField) bool { return f.in == name }) {
+			return d.codec.unrecognized(join(path, name))
 		}
 	}
 	return nil

@@ -77,6 +77,16 @@ func (n *node) add(pair string) error {
 // child returns the node of a name, or nil.
 func (n *node) child(name string) *node { return n.children[name] }
 
+// withoutEnvelope leaves out what is not the operation's: its name and version, and
+// the signature of a presigned request.
+func (n *node) withoutEnvelope() {
+	for name := range n.children {
+		if name == "Action" || name == "Version" || strings.HasPrefix(name, "X-Amz-") {
+			delete(n.children, name)
+		}
+	}
+}
+
 // scalar is the value of a plain parameter, empty if it is not there.
 func (n *node) scalar(name string) string {
 	if c := n.children[name]; c != nil {

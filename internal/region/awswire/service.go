@@ -39,6 +39,7 @@ type action struct {
 	call      func(ctx context.Context, in any) (any, error)
 	input     *shape
 	output    *shape
+	lacking   []string // members of the input that are refused if they ask for something
 }
 
 // Register adds an action to the service. The operation's name is that of I
@@ -80,6 +81,45 @@ func (s *Service) Refuse(why string, operations ...string) {
 		}
 		s.refused[name] = why
 	}
+}
+
+// Lack names members of an operation's input that the region has nothing for. Where
+// one asks for something the call is refused, so that none is silently left out.
+func (s *Service) Lack(operation string, members ...string) {
+	a := s.actions[operation]
+	if a == nil {
+		panic(fmt.Sprintf("awswire: %s has no action %s", s.name, operation))
+	}
+	for _, name := range members {
+		if _, ok := reflect.TypeOf(a.newInput()).Elem().FieldByName(name); !ok {
+			panic(fmt.Sprintf("awswire: %s of %s has no %s", operation, s.name, name))
+		}
+	}
+	a.lacking = append(a.lacking, members...)
+}
+
+// Lacking are the members of an action that Lack named.
+func (s *Service) Lacking(operation string) []string { return s.actions[operation].lacking }
+
+// refuseLacking refuses an input that asks for what the region lacks.
+func (a *action) refuseLacking(c codec, in any) error {
+	for _, name := range a.lacking {
+		if asks(reflect.ValueOf(in).Elem().FieldByName(name)) {
+			return c.lacking(name)
+		}
+	}
+	return nil
+}
+
+// asks says that a member asks for something: what is off, zero or empty does not.
+func asks(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return !v.IsNil() && (v.Elem().Kind() == reflect.Struct || asks(v.Elem()))
+	case reflect.Slice, reflect.Map:
+		return v.Len() > 0
+	}
+	return !v.IsZero()
 }
 
 // Refused says why operations are refused, by their names.
@@ -124,6 +164,7 @@ func (s *Service) Replace(call func(ctx context.Context, operation string, in an
 	replaced.actions = make(map[string]*action, len(s.actions))
 	for name, a := range s.actions {
 		copied := *a
+		copied.lacking = nil // members travel whether or not they are honoured
 		copied.call = func(ctx context.Context, in any) (any, error) { return call(ctx, name, in) }
 		replaced.actions[name] = &copied
 	}

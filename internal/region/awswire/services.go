@@ -64,6 +64,9 @@ func EC2() *Service {
 		missing: func(name string) *Error {
 			return BadRequestf("MissingParameter", "The request must contain the parameter %s", name)
 		},
+		unrecognized: func(name string) *Error {
+			return BadRequestf("UnknownParameter", "The parameter %.100s is not recognized", name)
+		},
 	}})
 }
 
@@ -93,6 +96,8 @@ type codec interface {
 	refusal(r refusal) *Error
 	// unknown is the protocol's error for an operation that is not there.
 	unknown(s *Service, operation string) *Error
+	// lacking is the service's error for a member that asks for what is not there.
+	lacking(name string) *Error
 	contentType() string
 	// failureHeader sets what an error has in the header.
 	failureHeader(h http.Header, e *Error)

@@ -81,6 +81,12 @@ func New(store *state.Store) *awswire.Service {
 	register(s, a.DescribeAvailabilityZones)
 	register(s, a.DescribeRegions)
 	register(s, a.DescribeNetworkInterfaces)
+	s.Lack("CreateVpc", "Ipv6CidrBlockNetworkBorderGroup", "Ipv6NetmaskLength", "VpcEncryptionControl")
+	s.Lack("CreateSubnet", "Ipv4NetmaskLength", "Ipv6NetmaskLength")
+	s.Lack("ModifySubnetAttribute", "DisableLniAtDeviceIndex")
+	for _, name := range []string{"AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress"} {
+		s.Lack(name, "SourceSecurityGroupOwnerId")
+	}
 	return s
 }
 

@@ -209,6 +209,9 @@ func (a *API) attachedTo(ctx context.Context, arn string) ([]state.Op, holders, 
 
 // ListEntitiesForPolicy answers the users and roles that have a policy.
 func (a *API) ListEntitiesForPolicy(ctx context.Context, in *api.ListEntitiesForPolicyInput) (*api.ListEntitiesForPolicyOutput, error) {
+	if err := unavailable("PolicyUsageFilter", in.PolicyUsageFilter == types.PolicyUsageTypePermissionsBoundary); err != nil {
+		return nil, err
+	}
 	if _, err := a.policy(ctx, aws.ToString(in.PolicyArn)); err != nil {
 		return nil, err
 	}

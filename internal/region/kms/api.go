@@ -53,6 +53,9 @@ func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
 	awswire.Register(s, a.ListResourceTags)
 	s.NameResources(a.resources)
 	s.NamePolicies(a.policyOf)
+	for _, name := range []string{"Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey"} {
+		s.Lack(name, "GrantTokens")
+	}
 	return s
 }
 

@@ -57,6 +57,7 @@ func (a *API) Service() *awswire.Service {
 	awswire.Register(s, a.TagLogGroup)
 	awswire.Register(s, a.UntagLogGroup)
 	awswire.Register(s, a.ListTagsLogGroup)
+	s.Lack("DescribeLogGroups", "AccountIdentifiers", "IncludeLinkedAccounts")
 	s.NameResources(resources)
 	return s
 }

@@ -20,6 +20,9 @@ func (a *API) FilterLogEvents(ctx context.Context, in *api.FilterLogEventsInput)
 	if err != nil {
 		return nil, err
 	}
+	if in.StartFromHead != nil && !*in.StartFromHead {
+		return nil, invalid("This region answers the earliest events first: startFromHead can only be true.")
+	}
 	limit, err := eventLimit(in.Limit)
 	if err != nil {
 		return nil, err

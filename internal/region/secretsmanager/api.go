@@ -52,6 +52,8 @@ func New(store *state.Store, keys *keyring.Keyring) *awswire.Service {
 	awswire.Register(s, a.GetRandomPassword)
 	s.NameResources(a.resources)
 	s.NamePolicies(a.policyOf)
+	s.Lack("PutResourcePolicy", "BlockPublicPolicy")
+	s.Lack("RotateSecret", "ExternalSecretRotationMetadata", "ExternalSecretRotationRoleArn")
 	return s
 }
 

@@ -32,6 +32,8 @@ func New(d *iam.Directory) *awswire.Service {
 		}
 		return nil
 	})
+	s.Lack("AssumeRole", "MinimumSessionTokenSize")
+	s.Lack("GetSessionToken", "MinimumSessionTokenSize")
 	return s
 }
 
