@@ -180,22 +180,28 @@ func heirDies(c *cluster, o *oracle) {
 	c.t.Logf("outage %v", o.takeGap())
 }
 
+// lose deletes a copy of the log, also while files are made in it.
+func (c *cluster) lose(copy string) {
+	c.t.Helper()
+	harness.Eventually(c.t, limit, "the copy is deleted", func() error { return os.RemoveAll(copy) })
+}
+
 func copiesLostWhileOneIsRebuilt(c *cluster, o *oracle) {
 	c.fill(100)
 	copies := c.copies()
 	if len(copies) != 6 {
 		c.t.Fatalf("copies: %q", copies)
 	}
-	c.must(os.RemoveAll(copies[0]))
+	c.lose(copies[0])
 	settle(50 * time.Millisecond)
-	c.must(os.RemoveAll(copies[3]))
+	c.lose(copies[3])
 	settle(20 * time.Millisecond)
 	killWriter.do(c, nil)
 	c.commitsGoOn()
 	c.t.Logf("outage %v", o.takeGap())
 	c.healthy(2 * limit)
 	// And the same when the log itself dies in the middle.
-	c.must(os.RemoveAll(copies[1]))
+	c.lose(copies[1])
 	settle(50 * time.Millisecond)
 	signal(syscall.SIGKILL, c.ours("log"))
 	c.must(os.RemoveAll(copies[5]))
