@@ -20,12 +20,12 @@ import (
 // hostChecks looks at this host for what Daybreak needs, and for what it cannot
 // promise here.
 func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
-	return []cli.Check{
+	return append([]cli.Check{
 		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPath(l), checkPort(), checkUser(),
 		{Name: "encryption at rest", Detail: "data directories are not encrypted, also when a stack asks for storage_encrypted",
 			Hint: "Put the data directory on an encrypted disk."},
 		checkCopies(l),
-	}
+	}, checkDatabases(ctx, l)...)
 }
 
 // checkCopies says what the loss of this machine means.

@@ -135,6 +135,12 @@ func InstanceDamaged(in *DBInstance) Event {
 		"Database instance in %s. Pages of %s fail their checksums.", in.Status.Status, in.Server.Damaged))
 }
 
+// InstanceUnstartable: PostgreSQL cannot be started from the instance's data.
+func InstanceUnstartable(in *DBInstance) Event {
+	return instanceEvent(in, "RDS-EVENT-0036", "failure", fmt.Sprintf(
+		"Database instance in %s. PostgreSQL cannot be started from its data: %s", in.Status.Status, in.Server.FailedStarts.Reason))
+}
+
 // RecoveryStarted and RecoveryCompleted: an instance is rebuilt from copies.
 func RecoveryStarted(in *DBInstance) Event {
 	return instanceEvent(in, "RDS-EVENT-0020", "recovery",

@@ -79,6 +79,8 @@ type DBInstanceStatus struct {
 	Damaged    bool      `json:"damaged,omitempty"`
 	Recovering bool      `json:"recovering,omitempty"`
 	Recovery   time.Time `json:"recovery,omitzero"`
+	// Unstartable says that users were told that the server cannot be started.
+	Unstartable bool `json:"unstartable,omitempty"`
 }
 
 // Task is the standing order of the controller to the node: make the instance's
@@ -188,9 +190,30 @@ type ServerReport struct {
 	// until the data is made anew. Rebuilt is the Task.Rebuild that was done last.
 	Damaged string `json:"damaged,omitempty"`
 	Rebuilt int64  `json:"rebuilt,omitempty"`
+	// FailedStarts are those in a row that failed for what is in the data directory.
+	FailedStarts FailedStarts `json:"failedStarts,omitzero"`
 	// Message says for people what is being done or what is wrong.
 	Message string `json:"message,omitempty"`
 }
+
+// MaxFailedStarts is how often a server is tried to be started from a data directory
+// that keeps it from that.
+const MaxFailedStarts = 5
+
+// FailedStarts are attempts to start a server that came to nothing.
+type FailedStarts struct {
+	Count int `json:"count,omitempty"`
+	// With is a digest of what the server was started with: its version and
+	// settings, and whether a user had it started again.
+	With string `json:"with,omitempty"`
+	// Reason is what PostgreSQL said of the last one, and Log the end of its log,
+	// without what its clients made it write.
+	Reason string `json:"reason,omitempty"`
+	Log    string `json:"log,omitempty"`
+}
+
+// TooMany says that the server cannot be started from its data directory.
+func (f FailedStarts) TooMany() bool { return f.Count >= MaxFailedStarts }
 
 // ReplayStep rounds down to a power of two, and below 64 MiB to nothing.
 func ReplayStep(bytes int64) int64 {

@@ -379,6 +379,7 @@ func (c *cluster) told(id string) {
 
 var eventWords = map[string]string{
 	"RDS-EVENT-0036": "Database instance in available. Pages of postgres fail",
+	"unstartable":    "Database instance in available. PostgreSQL cannot be started from its data: could not locate",
 	"RDS-EVENT-0021": "Recovery of the DB instance is complete.",
 }
 

@@ -257,6 +257,20 @@ func (a SetDamaged) String() string {
 }
 func (a SetDamaged) apply(w *World) { w.instance(a.Instance).Status.Damaged = a.Damaged }
 
+// SetUnstartable records that users were told that an instance cannot be started.
+type SetUnstartable struct {
+	Instance    string
+	Unstartable bool
+}
+
+func (a SetUnstartable) String() string {
+	if a.Unstartable {
+		return a.Instance + " cannot be started from its data"
+	}
+	return a.Instance + " can be started from its data"
+}
+func (a SetUnstartable) apply(w *World) { w.instance(a.Instance).Status.Unstartable = a.Unstartable }
+
 // SetRecovery records that an instance's data is made anew, and since when.
 type SetRecovery struct {
 	Instance string

@@ -37,11 +37,13 @@ func (d *decision) observeDamage() {
 	}
 }
 
-// toRebuild says whether a reader's data is to be made anew from the writer's. As
-// long as the writer has damaged pages too, the reader may be what has them whole.
+// toRebuild says whether a reader's data is to be made anew from the writer's: it has
+// damaged pages, or cannot be started. As long as the writer has damaged pages too,
+// the reader may be what has them whole.
 func (d *decision) toRebuild(in *aurora.DBInstance) bool {
 	st, w := d.Cluster.Status, d.writer()
-	if in.Server.Damaged == "" || in.Status.Task.Role != aurora.RoleReader || d.deleting(in) || !d.fulfils(in) || d.now.Sub(in.Status.Recovery) < repairPause {
+	bad := in.Server.Damaged != "" && d.fulfils(in) || unstartable(in) && !d.away(in)
+	if !bad || in.Status.Task.Role != aurora.RoleReader || d.deleting(in) || d.now.Sub(in.Status.Recovery) < repairPause {
 		return false
 	}
 	if w == nil || !d.writerRuns() || w.Server.Damaged != "" || w.Server.Suspect != "" || st.Handover != nil || st.FailedOver != "" {

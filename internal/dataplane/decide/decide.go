@@ -29,6 +29,7 @@ func (d *decision) pass() int {
 		return len(d.actions)
 	}
 	d.dropEndpoints()
+	d.observeUnstartable()
 	if !d.Cluster.DeleteRequested {
 		d.found()
 		d.place()

@@ -137,6 +137,7 @@ func TestInvariantsHoldInAnyHistory(t *testing.T) {
 			"server lags":       func(t *rapid.T) { s.owe(t, pick(t)) },
 			"server hangs":      func(t *rapid.T) { s.suspect(pick(t)) },
 			"disk is lost":      func(t *rapid.T) { s.loseDisk(pick(t)) },
+			"data breaks":       func(t *rapid.T) { s.breakData(pick(t)) },
 			"failover": func(t *rapid.T) {
 				s.w.Cluster.Spec.Failover = aurora.FailoverRequest{Generation: s.w.Cluster.Spec.Failover.Generation + 1}
 				s.w.Cluster.Generation++

@@ -25,6 +25,9 @@ func Waits(w World) bool {
 	if w.Cluster.Spec.Stopped != nil && st.Status == aurora.ClusterStatusStopped {
 		return false
 	}
+	if slices.ContainsFunc(w.Instances, func(in aurora.DBInstance) bool { return unstartable(&in) }) {
+		return true
+	}
 	return st.Handover != nil || st.Writer != "" && !w.writerRuns() || len(w.Lost) > 0 || len(w.Unheard) > 0
 }
 
@@ -52,7 +55,8 @@ func (d *decision) failOver() {
 	}
 	ended := w.Server.EndedTerm >= st.Term
 	suspect := w.Server.Suspect != "" && w.Server.Term == st.Term
-	stopping := w.Server.Restarting && w.Server.Term == st.Term // its node says when it has stopped
+	restarting := w.Server.Restarting && !unstartable(w)
+	stopping := restarting && w.Server.Term == st.Term // its node says when it has stopped
 	late := d.now.Sub(st.TermSince) >= patience(w, heirs) && len(heirs) > 0 && !d.writerRuns() && !stopping
 	if !ended && !suspect && !late && !away && !cutOff || !st.Initialized && !ended {
 		return
@@ -60,8 +64,14 @@ func (d *decision) failOver() {
 	if away && len(heirs) == 0 && !d.canMove(w) {
 		return // its host may come back, and has the newest data
 	}
-	inPlace := len(heirs) == 0 || w.Server.Restarting || d.restartsSooner(w, heirs)
-	if st.FailedOver == "" && st.Initialized && !(w.Server.Restarting && awaitsRestart(w)) {
+	if len(heirs) == 0 && d.hopeless(w) {
+		if w.Status.Recovering {
+			d.do(SetRecovery{w.ResourceID, false, w.Status.Recovery}) // in vain
+		}
+		return
+	}
+	inPlace := len(heirs) == 0 || restarting || d.restartsSooner(w, heirs)
+	if st.FailedOver == "" && st.Initialized && !(restarting && awaitsRestart(w)) {
 		d.do(SetFailedOver{w.ResourceID})
 		if !inPlace {
 			d.do(Announce{aurora.FailoverStarted(&d.Cluster, heirs[0].Spec.Identifier, sameZone(w, heirs[0]))})
@@ -107,7 +117,12 @@ func (d *decision) promote(heir *aurora.DBInstance, reach uint64) {
 func (d *decision) restart(w *aurora.DBInstance) {
 	task := w.Status.Task
 	task.Role, task.Term = aurora.RoleWriter, d.nextTerm()
-	if base := d.Cluster.Volume.Base; (w.Server.Lost || d.away(w)) && d.Cluster.Status.Initialized && base.Zone != "" {
+	lost := w.Server.Lost && !(unstartable(w) && !d.canRebuild(w)) || d.away(w)
+	if base := d.Cluster.Volume.Base; lost && d.Cluster.Status.Initialized && base.Zone != "" {
+		if unstartable(w) {
+			d.do(SetRecovery{w.ResourceID, true, d.now})
+			d.do(Announce{aurora.RecoveryStarted(w)})
+		}
 		task.Build, task.Adopt = aurora.BuildLog, aurora.RetainedData{}
 		task.Timeline = d.Cluster.Status.Timeline + 1
 		d.do(SetTimeline{task.Timeline})

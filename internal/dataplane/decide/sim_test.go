@@ -34,10 +34,15 @@ type sim struct {
 	// counting are the hosts of the copies of the log that count: two lists while they
 	// are being moved.
 	counting [][]string
+	// broken says of data directories that no server can be started from them, and
+	// aside how much WAL those have that are kept until another one serves.
+	broken map[string]bool
+	aside  map[string]uint64
 }
 
 func newSim() *sim {
-	s := &sim{now: time.Unix(1e9, 0), lsn: map[string]uint64{}, writers: map[int64]string{}, at: map[string]string{}}
+	s := &sim{now: time.Unix(1e9, 0), lsn: map[string]uint64{}, writers: map[int64]string{}, at: map[string]string{},
+		broken: map[string]bool{}, aside: map[string]uint64{}}
 	s.w.Cluster.Meta = aurora.Meta{ResourceID: "cluster-1", Account: "1", Region: "us-west-2", Generation: 1, CreateTime: s.now}
 	s.w.Cluster.Spec.MasterPasswordGeneration = 1
 	s.w.Cluster.Spec.AvailabilityZones = []string{"us-west-2a", "us-west-2b", "us-west-2c"}
@@ -114,6 +119,7 @@ func (s *sim) execute(t *rapid.T, i int) {
 	}
 	if at := s.at[id]; at != in.Status.Host { // what is left of it elsewhere is thrown away there
 		delete(s.lsn, id)
+		delete(s.broken, id)
 		s.at[id] = in.Status.Host
 	}
 	fresh := in.Server.Phase != aurora.PhaseRunning
@@ -122,6 +128,7 @@ func (s *sim) execute(t *rapid.T, i int) {
 		return
 	case aurora.RoleRemoved:
 		delete(s.lsn, id)
+		delete(s.broken, id)
 		in.Server = aurora.ServerReport{Phase: aurora.PhaseRemoved, Role: task.Role, Term: task.Term}
 		return
 	case aurora.RoleStopped:
@@ -135,13 +142,20 @@ func (s *sim) execute(t *rapid.T, i int) {
 				t.Fatalf("%s is made anew from %s, which has damaged pages", id, w.ResourceID)
 			}
 			delete(s.lsn, id)
-			in.Server.Rebuilt, in.Server.Damaged = task.Rebuild, ""
+			delete(s.broken, id)
+			in.Server.Rebuilt, in.Server.Damaged, in.Server.FailedStarts = task.Rebuild, "", aurora.FailedStarts{}
+		}
+		if fresh && s.broken[id] {
+			in.Server.Phase, in.Server.FailedStarts = aurora.PhaseFailed, failedStarts
+			in.Server.ObservedGeneration, in.Server.RestartGeneration = in.Generation, in.Spec.RestartGeneration
+			return
 		}
 		up, ok := s.lsn[task.Upstream]
 		if _, own := s.lsn[id]; !own && (!ok || up == 0 || s.lost(s.at[task.Upstream])) {
 			in.Server.Phase, in.Server.Message = aurora.PhaseFailed, "upstream is away"
 			return
 		}
+		in.Server.FailedStarts = aurora.FailedStarts{}
 		s.lsn[id] = s.log // what a former writer has beyond it is thrown away
 		in.Server.ReachedLSN = 0
 		if s.lsn[id] >= task.ReachLSN {
@@ -203,12 +217,23 @@ func (s *sim) leads(t *rapid.T, in *aurora.DBInstance) bool {
 		if in.Status.Host == "hb" {
 			s.w.Cluster.Volume.Base.Zone, s.w.Cluster.Volume.Base.Host = "us-west-2c", "hc"
 		}
-	case !has && task.Build == aurora.BuildLog:
+	case task.Build == aurora.BuildLog && (!has || in.Server.FailedStarts.TooMany()):
+		if has {
+			s.aside[id] = s.lsn[id]
+		}
 		s.lsn[id] = s.log
+		delete(s.broken, id)
 	case !has:
 		in.Server.Lost = true
 		return giveUp(task.Term)
 	}
+	if !running && s.broken[id] {
+		in.Server.FailedStarts, in.Server.Lost = failedStarts, true
+		in.Server.ObservedGeneration, in.Server.RestartGeneration = in.Generation, in.Spec.RestartGeneration
+		return giveUp(task.Term)
+	}
+	in.Server.FailedStarts = aurora.FailedStarts{}
+	delete(s.aside, id)
 	s.lsn[id] = max(s.lsn[id], s.log)
 	if s.lsn[id] < s.acked {
 		t.Fatalf("%s leads with %d, clients were told %d", id, s.lsn[id], s.acked)
@@ -357,20 +382,33 @@ func (s *sim) suspect(i int) {
 	}
 }
 
+// failedStarts is what a node reports of data that no server can be started from.
+var failedStarts = aurora.FailedStarts{Count: aurora.MaxFailedStarts, Reason: "could not locate a valid checkpoint record"}
+
+// breakData has no server start from an instance's data any more, and ends the one
+// that runs.
+func (s *sim) breakData(i int) {
+	if id := s.w.Instances[i].ResourceID; s.lsn[id] > 0 && s.w.Cluster.Status.Initialized {
+		s.broken[id] = true
+		s.crash(i)
+	}
+}
+
 // loseDisk takes the data of an instance away, with its server.
 func (s *sim) loseDisk(i int) {
 	s.crash(i)
 	delete(s.lsn, s.w.Instances[i].ResourceID)
+	delete(s.broken, s.w.Instances[i].ResourceID)
 }
 
 // settle executes everything perfectly until nothing changes.
 func (s *sim) settle(t *rapid.T) {
-	const rounds = 60
+	const rounds, patient = 80, 30 // first in steps of seconds, then of minutes
 	s.w.Lost, s.w.Silent = map[string]time.Time{}, false
 	for i := range s.w.Hosts {
 		s.w.Hosts[i].Leaving = false
 	}
-	for range rounds {
+	for round := range rounds {
 		quiet := len(s.decide(t)) == 0
 		before := slices.Clone(s.w.Instances)
 		volume := s.w.Cluster.Volume
@@ -379,12 +417,21 @@ func (s *sim) settle(t *rapid.T) {
 		}
 		s.executeVolume()
 		s.moveLog(false)
-		if s.w.Removed || quiet && slices.EqualFunc(before, s.w.Instances, sameReport) && reflect.DeepEqual(volume, s.w.Cluster.Volume) && s.w.Cluster.Status.Handover == nil {
+		if s.w.Removed || quiet && slices.EqualFunc(before, s.w.Instances, sameReport) && reflect.DeepEqual(volume, s.w.Cluster.Volume) && s.w.Cluster.Status.Handover == nil &&
+			!slices.ContainsFunc(s.w.Instances, s.waits) {
 			return
 		}
-		s.now = s.now.Add(3 * time.Second)
+		if s.now = s.now.Add(3 * time.Second); round >= patient {
+			s.now = s.now.Add(time.Minute)
+		}
 	}
 	t.Fatalf("not settled after %d rounds: %+v %+v", rounds, s.w.Cluster.Status, s.w.Instances)
+}
+
+// waits says whether an instance cannot be started, and something is to be done about
+// that later.
+func (s *sim) waits(in aurora.DBInstance) bool {
+	return in.Server.FailedStarts.TooMany() && s.w.Cluster.Spec.Stopped == nil
 }
 
 func sameReport(a, b aurora.DBInstance) bool { return a.Server == b.Server }

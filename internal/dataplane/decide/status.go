@@ -74,6 +74,10 @@ func (d *decision) instanceReason(in *aurora.DBInstance) string {
 		return "the writer goes when a reader is ready to take over"
 	case d.away(in):
 		return "its host " + in.Status.Host + " does not answer"
+	case unstartable(in) && in.Status.Recovering:
+		return "its data is made anew: PostgreSQL cannot be started from it: " + in.Server.FailedStarts.Reason
+	case unstartable(in):
+		return "PostgreSQL cannot be started from its data: " + in.Server.FailedStarts.Reason
 	case in.Status.Damaged && in.Status.Recovering:
 		return "its data is made anew: pages of " + in.Server.Damaged + " fail their checksums"
 	case in.Status.Damaged:
@@ -125,6 +129,8 @@ func (d *decision) clusterReason() string {
 		return ""
 	case !d.founded():
 		return "waiting for addresses for its endpoints"
+	case w != nil && unstartable(w):
+		return "the writer " + w.Spec.Identifier + " cannot be started from its data: " + w.Server.FailedStarts.Reason
 	case w != nil && w.Server.Phase == aurora.PhaseFailed:
 		return "the writer " + w.Spec.Identifier + " is down: " + w.Server.Message
 	case w == nil && st.Initialized && st.Retained == nil:

@@ -19,7 +19,7 @@ func (w *worker) fill(ctx context.Context, s postgres.Server, o order) error {
 	if ok, err := s.HasData(); ok || err != nil {
 		return err
 	}
-	w.seen.Damaged = ""
+	w.seen.Damaged, w.seen.FailedStarts = "", aurora.FailedStarts{}
 	if err := w.config.Layout.CreateCluster(o.zone, o.cluster); err != nil {
 		return err
 	}

@@ -65,6 +65,15 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 		return nil
 	}
 	if w.process == nil {
+		if err := w.setAside(ctx, s, o); err != nil {
+			return err
+		}
+		if hopeless, err := w.unstartable(s, o); err != nil {
+			return err
+		} else if hopeless {
+			w.loseData(o)
+			return nil
+		}
 		if err := w.start(ctx, s, o); errors.Is(err, postgres.ErrNoData) {
 			w.seen.Lost = true
 			w.giveUp(o.task.Term, err.Error())
@@ -108,6 +117,10 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 	if err := w.passBarrier(ctx, s); err != nil {
 		return w.orEnded(err)
 	}
+	if err := w.startedWell(s, o); err != nil {
+		return err
+	}
+	w.seen.FailedStarts = aurora.FailedStarts{}
 	w.leads, w.detached = o.task.Term, false
 	w.seen.Suspect, w.seen.Lost, w.seen.Restarting = "", false, false
 	w.takeHealth(health{})
@@ -221,7 +234,7 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 		if err := s.Discard(); err != nil {
 			return err
 		}
-		w.stray = false
+		w.stray, w.seen.FailedStarts = false, aurora.FailedStarts{}
 		if rebuild {
 			w.seen.Rebuilt = o.task.Rebuild
 		}
@@ -229,6 +242,11 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 	if w.process == nil {
 		w.stopMonitor()
 		w.watched = 0
+		if hopeless, err := w.unstartable(s, o); err != nil {
+			return err
+		} else if hopeless {
+			return errUnstartable
+		}
 		if err := w.rejoin(ctx, s, st); err != nil {
 			return err
 		}
@@ -249,6 +267,9 @@ func (w *worker) follow(ctx context.Context, s postgres.Server, o order) error {
 	w.setStalled(false)
 	if err := w.reportRole(ctx, s, o); err != nil {
 		return w.orEnded(err)
+	}
+	if err := w.startedWell(s, o); err != nil {
+		return err
 	}
 	if w.watched != o.task.Term {
 		w.watchReader(ctx, s, o)

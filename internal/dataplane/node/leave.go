@@ -4,6 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/daybreakdb/daybreak/internal/aurora"
 )
 
 // hasLeft says whether this host has a data directory of an instance that has
@@ -18,8 +21,23 @@ func (n *node) remains(o order) []string {
 	return dirs
 }
 
+// elsewhere are the directories that this host has of an instance in other zones than
+// its own, as when it was built where the base copy is.
+func (n *node) elsewhere(o order) []string {
+	own := n.config.Layout.Instance(o.zone, o.cluster, o.instance)
+	return slices.DeleteFunc(n.remains(o), func(dir string) bool { return dir == own })
+}
+
+// servesElsewhere says whether an instance that is on another host serves there in its
+// cluster's term.
+func (n *node) servesElsewhere(o order) bool {
+	item, ok := n.instances.Get(o.instance)
+	in := item.Value
+	return ok && in.Server.Phase == aurora.PhaseRunning && in.Server.Role == in.Status.Task.Role && in.Server.Term == in.Status.Task.Term
+}
+
 // leave ends the server of an instance that is on another host now, and deletes
-// its data: the log has everything that was acknowledged.
+// its data when it serves there: until then nothing that there is of it goes.
 func (w *worker) leave(ctx context.Context, o order) error {
 	w.stopMonitor()
 	w.leads, w.watched = 0, 0
@@ -29,6 +47,12 @@ func (w *worker) leave(ctx context.Context, o order) error {
 		s, err := w.server(o)
 		if err != nil {
 			return err
+		}
+		if !w.servesElsewhere(o) {
+			if err := stopIfRunning(ctx, s, killGrace); err != nil {
+				return err
+			}
+			continue
 		}
 		w.log.Warn("node: remove what is left of an instance that is on another host", "host", o.host, "dir", dir)
 		if err := s.Remove(ctx); err != nil {

@@ -32,11 +32,15 @@ func (w *worker) serve(ctx context.Context, s postgres.Server, o order) error {
 	return w.follow(ctx, s, o)
 }
 
-// orEnded forgets the process when it has ended.
+// orEnded forgets the process when it has ended, and says why it did if that is in its
+// data.
 func (w *worker) orEnded(err error) error {
 	if w.process != nil {
 		select {
 		case <-w.process.Exited():
+			if err != nil {
+				err = errors.Join(err, w.process.Failure())
+			}
 			w.process = nil
 		default:
 		}

@@ -34,6 +34,11 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 	if err := s.Remove(ctx); err != nil {
 		return err
 	}
+	for _, dir := range w.elsewhere(o) {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
 	w.process = nil
 	w.removeEmptyParent(o.zone, o.cluster)
 	w.log.Info("node: removed the server and its data")
@@ -128,8 +133,9 @@ func (w *worker) stopLSN(ctx context.Context, s postgres.Server) (uint64, error)
 	}
 	s.Installation = found
 	control, err := s.ControlData(ctx)
+	var damaged *postgres.StartError
 	switch {
-	case errors.Is(err, postgres.ErrNoData):
+	case errors.Is(err, postgres.ErrNoData), errors.As(err, &damaged):
 		return 0, nil
 	case err != nil || control.State != postgres.StateShutDown:
 		return 0, err

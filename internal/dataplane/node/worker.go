@@ -68,6 +68,7 @@ func (w *worker) run(ctx context.Context) {
 	}()
 	var last order
 	for ctx.Err() == nil {
+		changed := w.changed()
 		o, ok := w.order(w.id)
 		if !ok {
 			return
@@ -83,8 +84,15 @@ func (w *worker) run(ctx context.Context) {
 			continue
 		}
 		if o.host != w.config.HostID {
-			if err == nil {
+			if err == nil && !w.hasLeft(o) {
 				return
+			}
+			if err == nil { // it is kept until the instance serves where it is now
+				select {
+				case <-changed:
+				case <-ctx.Done():
+				}
+				continue
 			}
 			w.log.Error("node: the rest of an instance that has moved is not removed", "error", err)
 			_ = sleep(ctx, maxPause)
@@ -142,7 +150,7 @@ func (w *worker) carryOut(ctx context.Context, o order) error {
 	case aurora.RoleStopped:
 		return w.stop(ctx, s, o)
 	}
-	return w.serve(ctx, s, o)
+	return w.countFailedStart(o, w.serve(ctx, s, o))
 }
 
 // adopt takes over a server that runs already, and forgets one that has ended.
@@ -205,6 +213,7 @@ func (w *worker) wait(ctx context.Context, o order, failed bool) {
 		case <-exited:
 			w.ended(ctx, o)
 		case a := <-w.alarms:
+			w.ranWell()
 			w.heed(ctx, a)
 			if !a.detached && !a.stray {
 				continue
@@ -221,15 +230,20 @@ func (w *worker) wait(ctx context.Context, o order, failed bool) {
 func (w *worker) ended(ctx context.Context, o order) {
 	w.log.Warn("node: the server ended", "pid", w.process.PID(), "after", time.Since(w.started).Round(time.Millisecond))
 	w.metrics.ended.Inc()
+	failure := w.process.Failure()
 	w.process = nil
 	if w.leads != 0 {
 		w.giveUp(w.leads, "the server ended")
 		return
 	}
+	stable := time.Since(w.started) >= stableAfter
+	if stable {
+		w.failures, w.seen.FailedStarts = 0, aurora.FailedStarts{}
+	}
+	_ = w.countFailedStart(o, failure) // it is told what it has just said
 	w.seen.Phase, w.seen.PID = aurora.PhaseStarting, 0
 	w.report()
-	if time.Since(w.started) >= stableAfter {
-		w.failures = 0
+	if stable {
 		return
 	}
 	if w.failures++; w.failures > 1 {

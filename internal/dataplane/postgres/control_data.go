@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,10 +38,22 @@ func (s Server) ControlData(ctx context.Context) (ControlData, error) {
 		return ControlData{}, err
 	}
 	out, err := s.run(ctx, s.UID, s.Dir, nil, "pg_controldata", s.dataDir())
-	if err != nil {
+	var failed *commandError
+	switch {
+	case errors.As(err, &failed) && failed.stderr != "" && !notTheData.MatchString(failed.stderr):
+		return ControlData{}, damagedControl(failed.stderr)
+	case err != nil:
 		return ControlData{}, err
+	case strings.Contains(out, "Calculated CRC checksum does not match"):
+		return ControlData{}, damagedControl("its checksum does not match")
 	}
 	return parseControlData(out)
+}
+
+// damagedControl is a server that cannot be started for its pg_control.
+func damagedControl(why string) error {
+	why = "global/pg_control is damaged: " + strings.TrimSpace(why)
+	return &StartError{Log: why, Reason: lastBytes([]byte(why), maxReason)}
 }
 
 func parseControlData(out string) (ControlData, error) {

@@ -28,8 +28,14 @@ func (e *ParameterError) Error() string {
 	return fmt.Sprintf("parameter %q = %q: %s", e.Name, e.Value, e.Reason)
 }
 
-// StartError holds the last lines that a server wrote before it ended.
-type StartError struct{ Log string }
+// StartError is a server that ended before it served, or that nobody can start.
+type StartError struct {
+	// Log is the end of what it wrote, without what clients made it write.
+	Log string
+	// Reason is what it said of its data directory; empty when the data is not why,
+	// as far as that is known: a full disk, a setting, a signal.
+	Reason string
+}
 
 func (e *StartError) Error() string {
 	return "the PostgreSQL server ended while starting: " + strings.TrimSpace(e.Log)

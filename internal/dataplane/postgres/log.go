@@ -14,8 +14,10 @@ import (
 
 const (
 	logFiles = "postgresql.log.*"
-	// logTail is how much of a log goes into an error.
+	// logTail is how much of a log goes into an error, and runTail how much is
+	// looked at to find why a server ended.
 	logTail = 2000
+	runTail = 256 << 10
 )
 
 // RemoveLogs deletes the log files that were last written before a time, but
@@ -105,28 +107,40 @@ func (s Server) ReadLog(name string, offset int64, limit int) ([]byte, error) {
 	return data[:n], err
 }
 
-// lastLog is the end of what the server wrote: before its log collector started,
-// and after.
-func (s Server) lastLog() string {
-	early, _ := os.ReadFile(s.startLog())
-	text := lastBytes(early, logTail)
+// startLine begins what a server logs of one run.
+const startLine = "starting PostgreSQL"
+
+// lastRun is what the server wrote in its last run, or the end of it: before its log
+// collector started, and after.
+func (s Server) lastRun() (early, late string) {
+	content, _ := os.ReadFile(s.startLog())
+	early = lastBytes(content, runTail)
+	if fatal(early) { // what is in the log's files is of another run
+		return early, ""
+	}
+	late = s.logEnd()
+	return early, late[max(0, strings.LastIndex(late, startLine)):]
+}
+
+// logEnd is the end of the newest file of the log.
+func (s Server) logEnd() string {
 	root, err := os.OpenRoot(s.LogDir())
 	if err != nil {
-		return text
+		return ""
 	}
 	defer root.Close()
 	names, err := fs.Glob(root.FS(), logFiles)
 	if err != nil || len(names) == 0 {
-		return text
+		return ""
 	}
-	f, err := root.Open(slices.Max(names))
+	f, err := root.OpenFile(slices.Max(names), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return text
+		return ""
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > logTail {
-		_, _ = f.Seek(-logTail, io.SeekEnd)
+	if info, err := f.Stat(); err == nil && info.Size() > runTail {
+		_, _ = f.Seek(-runTail, io.SeekEnd)
 	}
-	late, _ := io.ReadAll(io.LimitReader(f, logTail))
-	return strings.TrimSpace(text + string(late))
+	end, _ := io.ReadAll(io.LimitReader(f, runTail))
+	return string(end)
 }

@@ -52,6 +52,15 @@ func (p *Process) PID() int { return p.pid }
 // a moment; Start clears them away.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
+// Failure is why a server that has ended could not go on with its data directory: a
+// *StartError, or nil if it ended for something else, as far as its log says.
+func (p *Process) Failure() error {
+	if e := p.server.startError(); e.Reason != "" {
+		return e
+	}
+	return nil
+}
+
 // Release stops watching the process and leaves it running. Exited stays open.
 func (p *Process) Release() { p.free.Do(func() { _ = p.pidfd.Close() }) }
 
@@ -83,7 +92,7 @@ func (p *Process) Ready(ctx context.Context) error {
 		}
 		select {
 		case <-p.exited:
-			return &StartError{Log: p.server.lastLog()}
+			return p.server.startError()
 		case <-ctx.Done():
 			return fmt.Errorf("wait for PostgreSQL to accept connections (it says %q): %w", lock.status, context.Cause(ctx))
 		case <-tick.C:

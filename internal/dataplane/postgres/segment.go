@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
@@ -24,16 +23,12 @@ const segmentBytes = 16 << 20
 // again after every restart.
 var halfReceived = regexp.MustCompile(`WAL location ([0-9A-F]+/[0-9A-F]+) belongs to timeline (\d+), but previous recovered WAL file came from timeline (\d+)`)
 
-// startLine begins what a server logs of one run.
-const startLine = "starting PostgreSQL"
-
 // DropHalfReceived removes the WAL segment for which a standby ended when it ran last,
 // if that is why, and says whether it did. What the standby had of it is in the older
 // timeline's file, or comes again from where it gets its WAL.
 func (s Server) DropHalfReceived() (bool, error) {
-	text := s.lastLog()
-	text = text[max(0, strings.LastIndex(text, startLine)):]
-	found := halfReceived.FindStringSubmatch(text)
+	_, run := s.lastRun()
+	found := halfReceived.FindStringSubmatch(run)
 	if found == nil {
 		return false, nil
 	}

@@ -76,7 +76,8 @@ func newServer(t testing.TB, dir, name string) Server {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer cancel()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", name, s.lastLog())
+			early, late := s.lastRun()
+			t.Logf("%s wrote:\n%s%s", name, early, late)
 		}
 		if err := s.Remove(ctx); err != nil {
 			t.Errorf("remove %s: %v", name, err)
