@@ -356,3 +356,10 @@ const (
 	ClusterStatusStarting              = "starting"
 	ClusterStatusInaccessibleEncrypted = "inaccessible-encryption-credentials"
 )
+
+// DeletedCluster remembers that a cluster was deleted, by its resource id, so that a
+// host which was away then may delete what it still has of it. Writer: the controller.
+type DeletedCluster struct {
+	Identifier string    `json:"identifier"`
+	Time       time.Time `json:"time"`
+}

@@ -13,6 +13,7 @@ import (
 // The keyspace, version 1. A value is the JSON of the type named.
 //
 //	/daybreak/v1/db-clusters/<resource id>         aurora.DBCluster
+//	/daybreak/v1/deleted-clusters/<resource id>    aurora.DeletedCluster
 //	/daybreak/v1/db-instances/<resource id>        aurora.DBInstance
 //	/daybreak/v1/security-groups/<group id>        aurora.SecurityGroup
 //	/daybreak/v1/hosts/<host id>                   aurora.Host
@@ -31,6 +32,11 @@ const root = "/daybreak/v1/"
 // DBClusters is keyed by DbClusterResourceId.
 func DBClusters(s *Store) Table[aurora.DBCluster] {
 	return NewTable[aurora.DBCluster](s, "db-clusters")
+}
+
+// DeletedClusters is keyed by DbClusterResourceId.
+func DeletedClusters(s *Store) Table[aurora.DeletedCluster] {
+	return NewTable[aurora.DeletedCluster](s, "deleted-clusters")
 }
 
 // DBInstances is keyed by DbiResourceId.

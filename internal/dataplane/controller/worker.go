@@ -173,7 +173,11 @@ func (w *worker) clusterOps(ctx context.Context, s snapshot, after decide.World)
 			more, err = w.release(ctx, osUserName(uid), w.id)
 			ops = append(ops, more...)
 		}
-		return append(ops, table.DeleteOp(w.id, s.cluster)), err
+		if err != nil {
+			return nil, err
+		}
+		remembered, err := w.rememberDeleted(ctx, before)
+		return append(ops, table.DeleteOp(w.id, s.cluster), remembered), err
 	}
 	if reflect.DeepEqual(before, after.Cluster) {
 		return []state.Op{table.CheckOp(w.id, s.cluster)}, nil
@@ -183,6 +187,16 @@ func (w *worker) clusterOps(ctx context.Context, s snapshot, after decide.World)
 		ops = append(ops, osUserName(uid).Claim(w.id))
 	}
 	return ops, nil
+}
+
+// rememberDeleted lets hosts that are away now know later that the cluster is gone.
+func (w *worker) rememberDeleted(ctx context.Context, c aurora.DBCluster) (state.Op, error) {
+	table := state.DeletedClusters(w.config.Store)
+	old, err := table.Get(ctx, w.id)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return state.Op{}, err
+	}
+	return table.PutOp(w.id, aurora.DeletedCluster{Identifier: c.Spec.Identifier, Time: time.Now()}, old.Revision), nil
 }
 
 func (w *worker) instanceOps(ctx context.Context, s snapshot, after decide.World) ([]state.Op, error) {

@@ -100,19 +100,10 @@ func (n *node) dropLog(ctx context.Context, c aurora.DBCluster) {
 }
 
 func (n *node) tryDropLog(ctx context.Context, c aurora.DBCluster) error {
-	if err := n.wal.Drop(ctx, wal.Cluster{ID: c.ResourceID, Zones: c.Status.LogZones, Hosts: c.Status.LogHosts}); err != nil {
+	if err := n.dropCluster(ctx, c.ResourceID); err != nil {
 		return err
 	}
-	dirs, err := filepath.Glob(n.config.Layout.Cluster("*", c.ResourceID))
-	if err != nil {
-		return err
-	}
-	for _, dir := range dirs {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-	}
-	_, err = state.DBClusters(n.config.Store).Update(ctx, c.ResourceID, func(c *aurora.DBCluster) error {
+	_, err := state.DBClusters(n.config.Store).Update(ctx, c.ResourceID, func(c *aurora.DBCluster) error {
 		if slices.Contains(c.Volume.LogRemoved, n.config.HostID) {
 			return state.ErrUnchanged
 		}
@@ -121,6 +112,18 @@ func (n *node) tryDropLog(ctx context.Context, c aurora.DBCluster) error {
 	})
 	if errors.Is(err, state.ErrNotFound) {
 		return nil
+	}
+	return err
+}
+
+// dropCluster deletes the log, the base copies and the directories of a cluster here.
+func (n *node) dropCluster(ctx context.Context, id string) error {
+	if err := n.wal.Drop(ctx, wal.Cluster{ID: id}); err != nil {
+		return err
+	}
+	dirs, err := filepath.Glob(n.config.Layout.Cluster("*", id))
+	for _, dir := range dirs {
+		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	return err
 }

@@ -75,6 +75,7 @@ func Run(ctx context.Context, c Config) error {
 	n.running.Go(func() { n.serveLogs(ctx) })
 	n.running.Go(func() { n.tellTopology(ctx) })
 	n.running.Go(func() { n.pruneLogs(ctx) })
+	n.running.Go(func() { n.sweep(ctx) })
 	if c.Link != "" {
 		n.running.Go(func() { n.tellSilences(ctx) })
 	}
