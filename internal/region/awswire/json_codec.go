@@ -25,7 +25,7 @@ func (c jsonCodec) parse(_ *Service, r *http.Request, body []byte) (call, error)
 		return call{operation: operation}, err
 	}
 	return call{operation: operation, decode: func(a *action, in any) error {
-		return jsonDecoder{c}.structure(a.input, object, "", reflect.ValueOf(in).Elem())
+		return jsonDecoder{c.missing}.structure(a.input, object, "", reflect.ValueOf(in).Elem())
 	}}, nil
 }
 

@@ -41,7 +41,7 @@ func serialization(format string, args ...any) *Error {
 // jsonDecoder fills an input from JSON. A null is nothing, and members that the
 // input does not have are left out, as AWS does.
 type jsonDecoder struct {
-	codec jsonCodec
+	missing func(name string) *Error // the error for a required member
 }
 
 func (d jsonDecoder) structure(s *shape, object map[string]any, path string, v reflect.Value) error {
@@ -50,7 +50,7 @@ func (d jsonDecoder) structure(s *shape, object map[string]any, path string, v r
 		value := object[f.in]
 		if value == nil {
 			if f.required {
-				return d.codec.missing(name)
+				return d.missing(name)
 			}
 			continue
 		}
@@ -74,6 +74,12 @@ func (d jsonDecoder) value(s *shape, value any, path string, v reflect.Value) er
 			return mistyped(path, value, "Structure")
 		}
 		return d.structure(s, object, path, v)
+	case kindUnion:
+		object, ok := value.(map[string]any)
+		if !ok {
+			return mistyped(path, value, "Structure")
+		}
+		return d.union(s, object, path, v)
 	case kindList:
 		list, ok := value.([]any)
 		if !ok {
@@ -90,9 +96,34 @@ func (d jsonDecoder) value(s *shape, value any, path string, v reflect.Value) er
 	return d.scalar(s, value, path, v)
 }
 
+// union decodes the one member that is there.
+func (d jsonDecoder) union(s *shape, object map[string]any, path string, v reflect.Value) error {
+	for _, f := range s.fields {
+		value := object[f.in]
+		if value == nil {
+			continue
+		}
+		if !v.IsNil() {
+			return serialization("%.100s is a union and can have one member only.", path)
+		}
+		member := reflect.New(f.goType)
+		if err := d.value(f.shape, value, join(path, f.in), member.Elem().Field(0)); err != nil {
+			return err
+		}
+		v.Set(member)
+	}
+	if v.IsNil() {
+		return serialization("%.100s is a union and must have one of its members.", path)
+	}
+	return nil
+}
+
 func (d jsonDecoder) list(s *shape, list []any, path string, v reflect.Value) error {
 	v.Set(reflect.MakeSlice(s.goType, len(list), len(list)))
 	for i, value := range list {
+		if value == nil && v.Index(i).Kind() == reflect.Pointer && s.elem.kind != kindStructure {
+			continue // a list that may have gaps
+		}
 		if err := d.value(s.elem, value, join(path, strconv.Itoa(i+1)), v.Index(i)); err != nil {
 			return err
 		}
@@ -135,6 +166,10 @@ func (d jsonDecoder) scalar(s *shape, value any, path string, v reflect.Value) e
 		}
 		v.SetBool(b)
 	default:
+		if special, ok := specialNumber(value); ok && s.kind == kindFloat {
+			v.SetFloat(special)
+			return nil
+		}
 		number, ok := value.(json.Number)
 		if !ok {
 			return mistyped(path, value, "Number")
@@ -142,6 +177,19 @@ func (d jsonDecoder) scalar(s *shape, value any, path string, v reflect.Value) e
 		return d.number(s, number.String(), path, v)
 	}
 	return nil
+}
+
+// specialNumber is what JSON has no number for.
+func specialNumber(value any) (float64, bool) {
+	switch value {
+	case "NaN":
+		return math.NaN(), true
+	case "Infinity":
+		return math.Inf(1), true
+	case "-Infinity":
+		return math.Inf(-1), true
+	}
+	return 0, false
 }
 
 func (d jsonDecoder) number(s *shape, text, path string, v reflect.Value) error {

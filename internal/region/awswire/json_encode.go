@@ -44,7 +44,7 @@ func jsonStructure(s *shape, v reflect.Value) map[string]any {
 // absent says that a member is not written: nil, or an empty enum.
 func absent(v reflect.Value) bool {
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map:
+	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
 		return v.IsNil()
 	case reflect.String:
 		return v.Len() == 0
@@ -53,10 +53,23 @@ func absent(v reflect.Value) bool {
 }
 
 func jsonValue(s *shape, v reflect.Value) any {
-	if v.Kind() == reflect.Pointer {
-		v = v.Elem()
+	if v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return nil // of a list that may have gaps
+		}
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
 	}
 	switch s.kind {
+	case kindUnion:
+		member := v.Elem().Elem()
+		for _, f := range s.fields {
+			if f.goType == member.Type() {
+				return map[string]any{f.out: jsonValue(f.shape, member.Field(0))}
+			}
+		}
+		panic(fmt.Sprintf("awswire: %s is no member of %s", member.Type(), s.goType))
 	case kindStructure:
 		return jsonStructure(s, v)
 	case kindList:
@@ -84,10 +97,16 @@ func jsonScalar(s *shape, v reflect.Value) any {
 	case kindInteger:
 		return v.Int()
 	case kindFloat:
-		if f := v.Float(); !math.IsNaN(f) && !math.IsInf(f, 0) {
+		switch f := v.Float(); {
+		case math.IsNaN(f):
+			return "NaN"
+		case math.IsInf(f, 1):
+			return "Infinity"
+		case math.IsInf(f, -1):
+			return "-Infinity"
+		default:
 			return f
 		}
-		return strconv.FormatFloat(v.Float(), 'g', -1, 64) // a text, as AWS
 	case kindTimestamp:
 		seconds := float64(v.Interface().(time.Time).UnixMilli()) / 1000
 		return json.Number(strconv.FormatFloat(seconds, 'f', -1, 64))

@@ -18,6 +18,7 @@ var modelFiles embed.FS
 // model is the wire model of a service.
 type model struct {
 	operations map[string]string // operation → result element, empty if there is no output
+	paths      map[string]string // path → operation, of REST services
 	members    map[string]member // "Type.Field" → its irregularities
 	shapes     map[reflect.Type]*shape
 	defaults   member
@@ -36,7 +37,7 @@ func loadModel(service string) *model {
 	if err != nil {
 		panic(fmt.Sprintf("awswire: no model of %s: %v", service, err))
 	}
-	m := &model{operations: map[string]string{}, members: map[string]member{}, shapes: map[reflect.Type]*shape{}}
+	m := &model{operations: map[string]string{}, paths: map[string]string{}, members: map[string]member{}, shapes: map[reflect.Type]*shape{}}
 	m.defaults.item = "member"
 	if service == "ec2" {
 		m.defaults.item = "item"
@@ -47,6 +48,8 @@ func loadModel(service string) *model {
 		case len(words) == 0 || words[0] == "#":
 		case words[0] == "operation" && len(words) == 2:
 			m.operations[words[1]] = ""
+		case words[0] == "path":
+			m.paths[words[2]] = words[1]
 		case words[0] == "operation":
 			m.operations[words[1]] = words[2]
 		default:

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rdsdata"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -62,4 +63,12 @@ func TestRealClientsUnderstandEverySignedActionOfSTS(t *testing.T) {
 		return operation != "AssumeRoleWithSAML" && operation != "AssumeRoleWithWebIdentity"
 	})
 	wiretest.Roundtrip(t, s, func(c aws.Config) *sts.Client { return sts.NewFromConfig(c) })
+}
+
+func TestRealClientsUnderstandEveryActionOfTheDataAPI(t *testing.T) {
+	s := awswire.RDSData()
+	awswire.RegisterClient(s, &rdsdata.Client{}, func(operation string) bool {
+		return operation != "ExecuteSql" // which is deprecated, and refused
+	})
+	wiretest.Roundtrip(t, s, func(c aws.Config) *rdsdata.Client { return rdsdata.NewFromConfig(c) })
 }

@@ -45,6 +45,15 @@ func CloudWatchLogs() *Service {
 	return s
 }
 
+// RDSData returns the Data API of Amazon RDS without actions.
+func RDSData() *Service {
+	s := newService("rds-data", "2018-08-01", "", restJSONCodec{
+		missing: func(name string) *Error { return null("BadRequestException", name) },
+	})
+	s.maxBody = 4 << 20
+	return s
+}
+
 // SNS returns Amazon SNS without actions.
 func SNS() *Service {
 	return newService("sns", "2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/", queryCodec{

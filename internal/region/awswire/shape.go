@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	rdsdata "github.com/aws/aws-sdk-go-v2/service/rdsdata/types"
 )
 
 // kind is what a value is on the wire.
@@ -11,6 +13,7 @@ type kind int
 
 const (
 	kindStructure kind = iota
+	kindUnion          // a structure of which one member is there
 	kindList
 	kindMap
 	kindString // also enums
@@ -26,7 +29,7 @@ const (
 type shape struct {
 	kind   kind
 	goType reflect.Type // without pointer
-	fields []shapeField // of a structure, in the order of the Go type
+	fields []shapeField // of a structure, in the order of the Go type; of a union, its members
 	elem   *shape       // of a list or a map
 }
 
@@ -35,6 +38,7 @@ type shapeField struct {
 	outTag, itemTag tag // in answers
 	index           int
 	shape           *shape
+	goType          reflect.Type // that a member of a union is, without pointer
 }
 
 // shapeOf builds the shape of a type once; shapes may be recursive.
@@ -66,6 +70,8 @@ func (m *model) shapeOf(t reflect.Type) *shape {
 		s.kind, s.elem = kindMap, m.shapeOf(t.Elem())
 	case reflect.Struct:
 		m.structure(s)
+	case reflect.Interface:
+		m.union(s)
 	default:
 		panic(fmt.Sprintf("awswire: %s has no form on the wire", t))
 	}
@@ -90,4 +96,36 @@ func (m *model) structure(s *shape) {
 			shape: m.shapeOf(f.Type),
 		})
 	}
+}
+
+// union fills in the members of a union: types of the SDK with the one field Value.
+func (m *model) union(s *shape) {
+	s.kind = kindUnion
+	for _, t := range UnionMembers(s.goType) {
+		s.fields = append(s.fields, shapeField{
+			member: m.member(s.goType.Name(), t.Name()), goType: t, shape: m.shapeOf(t.Field(0).Type),
+		})
+	}
+	if len(s.fields) == 0 {
+		panic(fmt.Sprintf("awswire: the members of %s are not known", s.goType))
+	}
+}
+
+// UnionMembers are the types that a union of the SDK can be. Go does not tell them.
+func UnionMembers(union reflect.Type) []reflect.Type {
+	var members []reflect.Type
+	for _, t := range []reflect.Type{
+		reflect.TypeFor[rdsdata.FieldMemberArrayValue](), reflect.TypeFor[rdsdata.FieldMemberBlobValue](),
+		reflect.TypeFor[rdsdata.FieldMemberBooleanValue](), reflect.TypeFor[rdsdata.FieldMemberDoubleValue](),
+		reflect.TypeFor[rdsdata.FieldMemberIsNull](), reflect.TypeFor[rdsdata.FieldMemberLongValue](),
+		reflect.TypeFor[rdsdata.FieldMemberStringValue](),
+		reflect.TypeFor[rdsdata.ArrayValueMemberArrayValues](), reflect.TypeFor[rdsdata.ArrayValueMemberBooleanValues](),
+		reflect.TypeFor[rdsdata.ArrayValueMemberDoubleValues](), reflect.TypeFor[rdsdata.ArrayValueMemberLongValues](),
+		reflect.TypeFor[rdsdata.ArrayValueMemberStringValues](),
+	} {
+		if reflect.PointerTo(t).Implements(union) {
+			members = append(members, t)
+		}
+	}
+	return members
 }

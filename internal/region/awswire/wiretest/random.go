@@ -28,6 +28,11 @@ func (r randomizer) set(v reflect.Value, parents []reflect.Type) {
 		r.set(v.Elem(), parents)
 	case reflect.Struct:
 		r.structure(v, parents)
+	case reflect.Interface:
+		members := unionMembers(v.Type(), parents)
+		member := reflect.New(members[r.IntN(len(members))])
+		r.set(member.Elem().Field(0), append(parents[:len(parents):len(parents)], member.Type().Elem()))
+		v.Set(member)
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			v.SetBytes([]byte(r.text()))

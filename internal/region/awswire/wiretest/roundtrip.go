@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,11 @@ func Roundtrip[C any](t *testing.T, s *awswire.Service, newClient func(aws.Confi
 	}
 }
 
+// unionMembers are what a union can be within parents.
+func unionMembers(union reflect.Type, parents []reflect.Type) []reflect.Type {
+	return slices.DeleteFunc(awswire.UnionMembers(union), func(t reflect.Type) bool { return slices.Contains(parents, t) })
+}
+
 // filler makes values of the SDK's types with every field set.
 type filler struct {
 	n int
@@ -85,6 +91,11 @@ func (f *filler) fill(v reflect.Value, parents []reflect.Type) {
 		f.fill(v.Elem(), parents)
 	case reflect.Struct:
 		f.structure(v, parents)
+	case reflect.Interface:
+		members := unionMembers(v.Type(), parents)
+		member := reflect.New(members[f.n%len(members)])
+		f.fill(member.Elem().Field(0), append(parents[:len(parents):len(parents)], member.Type().Elem()))
+		v.Set(member)
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			v.SetBytes(fmt.Append(nil, "blob\x00", f.n))
@@ -138,6 +149,14 @@ func difference(a, b reflect.Value, path string) string {
 		}
 		if a.IsNil() != b.IsNil() {
 			return fmt.Sprintf("%s: nil %v and nil %v", path, a.IsNil(), b.IsNil())
+		}
+		return difference(a.Elem(), b.Elem(), path)
+	case reflect.Interface:
+		if a.IsNil() || b.IsNil() || a.Elem().Type() != b.Elem().Type() {
+			if a.IsNil() && b.IsNil() {
+				return ""
+			}
+			return fmt.Sprintf("%s: %#v and %#v", path, a, b)
 		}
 		return difference(a.Elem(), b.Elem(), path)
 	case reflect.Struct:
@@ -196,6 +215,8 @@ func void(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
 		return v.IsNil() || v.Elem().Kind() == reflect.Struct && void(v.Elem())
+	case reflect.Interface:
+		return v.IsNil()
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:

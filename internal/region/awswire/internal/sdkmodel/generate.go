@@ -13,11 +13,11 @@ import (
 
 // Services are those that there is a model of.
 func Services() []string {
-	return []string{"ec2", "iam", "kms", "logs", "rds", "secretsmanager", "sns", "sts"}
+	return []string{"ec2", "iam", "kms", "logs", "rds", "rds-data", "secretsmanager", "sns", "sts"}
 }
 
 // packages are the SDK's of services that are called otherwise on the wire.
-var packages = map[string]string{"logs": "cloudwatchlogs"}
+var packages = map[string]string{"logs": "cloudwatchlogs", "rds-data": "rdsdata"}
 
 // ec2Operations are those whose types the model of EC2 has; all the service's
 // types would make it ten times as large.

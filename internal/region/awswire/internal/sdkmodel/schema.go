@@ -104,7 +104,7 @@ func (s *service) fields(t *ast.TypeSpec) {
 		return
 	}
 	for _, f := range structure.Fields.List {
-		of := strings.NewReplacer("[]", "", "map", "").Replace(typeName(f.Type))
+		of := strings.NewReplacer("[]", "", "map", "").Replace(typeOf(f.Type))
 		for _, name := range f.Names {
 			if ast.IsExported(name.Name) {
 				s.member(t.Name.Name, name.Name).inType = of

@@ -21,6 +21,7 @@ type member struct {
 // service is what the SDK's source says of a service.
 type service struct {
 	results map[string]string             // operation → result element
+	paths   map[string]string             // operation → path of its requests, if it has one of its own
 	members map[string]map[string]*member // type → field
 	items   map[string]string             // list function → item name
 	typeOf  map[string]string             // function → the type it is for, [] before an element's
@@ -28,7 +29,7 @@ type service struct {
 
 func newService() *service {
 	return &service{
-		results: map[string]string{}, members: map[string]map[string]*member{},
+		results: map[string]string{}, paths: map[string]string{}, members: map[string]map[string]*member{},
 		items: map[string]string{}, typeOf: map[string]string{},
 	}
 }
@@ -70,12 +71,19 @@ func (s *service) member(typeName, field string) *member {
 //
 //	if v.Description != nil { objectKey := object.Key("GroupDescription"); … }
 func (s *service) serializer(f *ast.FuncDecl) {
+	if f.Name.Name == "HandleSerialize" {
+		s.path(f)
+		return
+	}
 	if !strings.Contains(f.Name.Name, "_serializeDocument") && !strings.Contains(f.Name.Name, "_serializeOpDocument") {
 		return
 	}
 	typeName := paramType(f)
 	s.typeOf[f.Name.Name] = typeName
 	for _, stmt := range f.Body.List {
+		if of, ok := stmt.(*ast.TypeSwitchStmt); ok {
+			s.union(typeName, of)
+		}
 		cond, ok := stmt.(*ast.IfStmt)
 		if !ok {
 			continue
@@ -93,6 +101,42 @@ func (s *service) serializer(f *ast.FuncDecl) {
 			s.member(typeName, field).in = key
 		}
 	}
+}
+
+// union reads the names of a union's members, one of which is sent:
+//
+//	case *types.FieldMemberLongValue: av := object.Key("longValue"); …
+//
+// A member is noted as a field of the union that is called as its Go type.
+func (s *service) union(typeName string, of *ast.TypeSwitchStmt) {
+	for _, stmt := range of.Body.List {
+		c, ok := stmt.(*ast.CaseClause)
+		if !ok || len(c.List) != 1 {
+			continue
+		}
+		calls(&ast.BlockStmt{List: c.Body}, func(call *ast.CallExpr, name string) {
+			m := s.member(typeName, typeOf(c.List[0]))
+			if name == "Key" {
+				m.in, m.out = literal(call.Args[0]), literal(call.Args[0])
+			}
+			if strings.Contains(name, "_serializeDocument") {
+				m.inType = name
+			}
+		})
+	}
+}
+
+// path reads httpbinding.SplitURI("/Execute").
+func (s *service) path(f *ast.FuncDecl) {
+	_, operation, ok := strings.Cut(receiver(f), "_serializeOp")
+	if !ok {
+		return
+	}
+	calls(f.Body, func(call *ast.CallExpr, name string) {
+		if name == "SplitURI" {
+			s.paths[operation] = literal(call.Args[0])
+		}
+	})
 }
 
 // deserializer reads the names of members in answers, those of list items, and
@@ -115,13 +159,16 @@ func (s *service) deserializer(f *ast.FuncDecl) {
 	}
 }
 
-// clause reads one case strings.EqualFold("groupId", t.Name.Local).
+// clause reads one case strings.EqualFold("groupId", t.Name.Local), or in JSON one
+// case "groupId".
 func (s *service) clause(function, typeName string, c *ast.CaseClause) {
-	call, ok := c.List[0].(*ast.CallExpr)
-	if !ok || len(call.Args) != 2 {
+	wire := literal(c.List[0])
+	if call, ok := c.List[0].(*ast.CallExpr); ok && len(call.Args) == 2 {
+		wire = literal(call.Args[0])
+	}
+	if wire == "" {
 		return
 	}
-	wire := literal(call.Args[0])
 	if strings.HasPrefix(typeName, "[]") {
 		s.items[function] = wire
 		return
@@ -182,17 +229,17 @@ func paramType(f *ast.FuncDecl) string {
 	if f.Type.Params == nil || len(f.Type.Params.List) == 0 {
 		return ""
 	}
-	return typeName(f.Type.Params.List[0].Type)
+	return typeOf(f.Type.Params.List[0].Type)
 }
 
-func typeName(e ast.Expr) string {
+func typeOf(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.StarExpr:
-		return typeName(e.X)
+		return typeOf(e.X)
 	case *ast.ArrayType:
-		return "[]" + typeName(e.Elt)
+		return "[]" + typeOf(e.Elt)
 	case *ast.MapType:
-		return "map[]" + typeName(e.Value)
+		return "map[]" + typeOf(e.Value)
 	case *ast.SelectorExpr:
 		return e.Sel.Name
 	case *ast.Ident:
@@ -205,7 +252,7 @@ func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil || len(f.Recv.List) == 0 {
 		return ""
 	}
-	return typeName(f.Recv.List[0].Type)
+	return typeOf(f.Recv.List[0].Type)
 }
 
 // selected is the first field of the variable that is named under n.

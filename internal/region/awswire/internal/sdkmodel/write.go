@@ -15,6 +15,11 @@ func (s *service) write(text *bytes.Buffer, item string, operations []string) {
 	for _, name := range slices.Sorted(maps.Keys(s.results)) {
 		fmt.Fprintln(text, strings.TrimSpace("operation "+name+" "+s.results[name]))
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.paths)) {
+		if s.paths[name] != "/" {
+			fmt.Fprintln(text, "path", name, s.paths[name])
+		}
+	}
 	if len(operations) == 0 {
 		operations = slices.Collect(maps.Keys(s.results))
 	}
