@@ -199,6 +199,8 @@ type DBClusterStatus struct {
 	// FailedOver is the writer that the failover which goes on began with; empty
 	// when the writer of Term serves.
 	FailedOver string `json:"failedOver,omitempty"`
+	// Hurried says that in this failover one heir was given up early.
+	Hurried bool `json:"hurried,omitempty"`
 	// Writer is the resource id of the writer, empty before the first instance.
 	Writer string `json:"writer,omitempty"`
 	// Initialized says that the database exists (initdb is done and the master

@@ -127,6 +127,17 @@ func (a SetFailedOver) String() string {
 }
 func (a SetFailedOver) apply(w *World) { w.Cluster.Status.FailedOver = a.From }
 
+// SetHurried records that an heir was given up early in the failover that goes on.
+type SetHurried struct{ Hurried bool }
+
+func (a SetHurried) String() string {
+	if a.Hurried {
+		return "the heir has not begun to take over: the next one does"
+	}
+	return "the next failover may give an heir up early again"
+}
+func (a SetHurried) apply(w *World) { w.Cluster.Status.Hurried = a.Hurried }
+
 // AnswerFailover records that a user's request for another writer was dealt with.
 type AnswerFailover struct{ Generation int64 }
 

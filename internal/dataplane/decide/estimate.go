@@ -62,6 +62,17 @@ func patience(w *aurora.DBInstance, heirs []*aurora.DBInstance) time.Duration {
 	return takeoverPatience
 }
 
+// idle says whether the reader that is to be the writer has not begun with that, as far
+// as anybody can see, while another one could at once: its node may wait for a disk
+// that hangs, or its server be frozen. A slow machine looks the same, so only one heir
+// of a failover is given up so early.
+func (d *decision) idle(w *aurora.DBInstance, heirs []*aurora.DBInstance) bool {
+	st := d.Cluster.Status
+	begun := w.Server.Phase != aurora.PhaseRunning || w.Server.Role != aurora.RoleReader || w.Server.Term >= st.Term
+	return !begun && !st.Hurried && len(heirs) > 0 && !far(heirs[0]) && heirs[0].Server.Role == aurora.RoleReader &&
+		d.now.Sub(st.TermSince) >= idlePatience
+}
+
 // far says whether a reader would keep a cluster waiting that made it the writer.
 func far(in *aurora.DBInstance) bool { return in.Server.Stuck || in.Server.ReplayBytes >= farBehind }
 

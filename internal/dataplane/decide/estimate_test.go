@@ -127,6 +127,39 @@ func TestHeirThatTurnsOutToBeStuckIsReplacedSoon(t *testing.T) {
 	})
 }
 
+func TestHeirThatDoesNotBeginIsReplacedSoonAndOnlyOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := settled(t, 4)
+		s.crash(s.writerAt())
+		s.decide(t)
+		first := s.w.Cluster.Status.Writer
+		s.now = s.now.Add(3 * time.Second)
+		if s.decide(t); s.w.Cluster.Status.Writer != first {
+			t.Fatal("it was given up too early")
+		}
+		begun := rapid.Bool().Draw(t, "it has begun")
+		if begun {
+			s.writerNow().Server.Phase = aurora.PhaseStarting
+		}
+		s.now = s.now.Add(2 * time.Second)
+		if s.decide(t); s.w.Cluster.Status.Writer == first != begun {
+			t.Fatalf("begun %v, the writer is %s, was %s", begun, s.w.Cluster.Status.Writer, first)
+		}
+		if begun {
+			return
+		}
+		second, term := s.w.Cluster.Status.Writer, s.w.Cluster.Status.Term
+		s.now = s.now.Add(8 * time.Second)
+		if s.decide(t); s.w.Cluster.Status.Writer != second {
+			t.Fatal("on a slow machine the role goes around")
+		}
+		s.execute(t, s.writerAt())
+		if s.decide(t); s.w.Cluster.Status.Term != term || s.w.Cluster.Status.Hurried {
+			t.Fatalf("%+v", s.w.Cluster.Status)
+		}
+	})
+}
+
 func TestSwitchoverIsRefusedWhereNoReaderCanTakeOver(t *testing.T) {
 	for name, spoil := range map[string]func(r *aurora.ServerReport){
 		"it replays nothing": func(r *aurora.ServerReport) { r.Stuck = true },

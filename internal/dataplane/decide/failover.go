@@ -11,6 +11,9 @@ import (
 // could take over in its place.
 const takeoverPatience = 10 * time.Second
 
+// idlePatience is how long an heir may take to begin with what it was chosen for.
+const idlePatience = 4 * time.Second
+
 // mutePatience is how long a writer leads before the silence of its log counts: its
 // copies elsewhere may have been repaired just now, and get its WAL from then on.
 const mutePatience = 2 * time.Second
@@ -47,6 +50,9 @@ func (d *decision) failOver() {
 		if st.FailedOver != "" {
 			d.completeFailover(w)
 		}
+		if st.Hurried {
+			d.do(SetHurried{false})
+		}
 		return
 	}
 	heirs, away := d.heirs(w), d.away(w)
@@ -58,7 +64,8 @@ func (d *decision) failOver() {
 	restarting := w.Server.Restarting && !unstartable(w)
 	stopping := restarting && w.Server.Term == st.Term // its node says when it has stopped
 	late := d.now.Sub(st.TermSince) >= patience(w, heirs) && len(heirs) > 0 && !d.writerRuns() && !stopping
-	if !ended && !suspect && !late && !away && !cutOff || !st.Initialized && !ended {
+	idle := d.idle(w, heirs) && !stopping
+	if !ended && !suspect && !late && !idle && !away && !cutOff || !st.Initialized && !ended {
 		return
 	}
 	if away && len(heirs) == 0 && !d.canMove(w) {
@@ -82,6 +89,9 @@ func (d *decision) failOver() {
 	if inPlace {
 		d.restart(w)
 		return
+	}
+	if idle && !st.Hurried {
+		d.do(SetHurried{true})
 	}
 	d.promote(heirs[0], 0)
 }

@@ -86,23 +86,34 @@ func (w *worker) setAside(ctx context.Context, s postgres.Server, o order) error
 // startedWell notes that the server serves in its role. What was kept until then goes:
 // data set aside, and what the instance had in another zone of this host.
 func (w *worker) startedWell(s postgres.Server, o order) error {
+	if w.tidy {
+		return nil
+	}
 	rest, err := s.ForgetAside()
 	if err != nil {
 		return fmt.Errorf("forget the data that was set aside: %w", err)
 	}
-	old := append(w.elsewhere(o), rest)
-	w.running.Go(func() {
+	w.tidy = true
+	w.removeOld(o, rest)
+	return nil
+}
+
+// removeOld deletes in the background what the instance has in other zones of this
+// host, and one more directory: another zone's disk may hang, and nobody is to wait for
+// it. What is left when the node ends is found again by the next one.
+func (w *worker) removeOld(o order, more string) {
+	go func() {
+		old := w.elsewhere(o)
+		if more != "" {
+			old = append(old, more)
+		}
 		for _, dir := range old {
-			if dir == "" {
-				continue
-			}
 			w.log.Info("node: remove data that is not needed any more", "dir", dir)
 			if err := os.RemoveAll(dir); err != nil {
 				w.log.Warn("node: data that is not needed any more is left", "dir", dir, "error", err)
 			}
 		}
-	})
-	return nil
+	}()
 }
 
 // ranWell forgets failed starts once a server has run for a while.

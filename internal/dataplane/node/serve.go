@@ -85,7 +85,7 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 		return err
 	}
 	w.log.Info("node: started the server", "pid", p.PID(), "role", o.task.Role, "term", o.task.Term)
-	w.process, w.started, w.adopted = p, time.Now(), false
+	w.process, w.started, w.adopted, w.tidy = p, time.Now(), false, false
 	w.seen.ObservedGeneration, w.seen.RestartGeneration, w.seen.Class = o.generation, o.restart, o.class
 	return nil
 }

@@ -34,11 +34,7 @@ func (w *worker) remove(ctx context.Context, s postgres.Server, o order) error {
 	if err := s.Remove(ctx); err != nil {
 		return err
 	}
-	for _, dir := range w.elsewhere(o) {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-	}
+	w.removeOld(o, "")
 	w.process = nil
 	w.removeEmptyParent(o.zone, o.cluster)
 	w.log.Info("node: removed the server and its data")

@@ -31,6 +31,7 @@ type worker struct {
 
 	process  *postgres.Process // nil while none is known to run
 	started  time.Time         // when the process was started or adopted
+	tidy     bool              // what the server in its place had before is gone, or going
 	adopted  bool              // the process may not have read its newest configuration
 	failures int               // in a row
 	refused  string            // parameters that the server does not run with, and why
