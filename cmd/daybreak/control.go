@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -166,7 +168,7 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 		return err
 	}
 	handler, err := region.New(ctx, region.Config{
-		URL: "http://" + in.config.RegionAddr, NotifyAllow: allow,
+		URL: "http://" + in.config.RegionAddr, NotifyAllow: allow, EndpointTLS: func() (*tls.Config, error) { return endpointTLS(in.CAFile()) },
 		Store: in.store, Keyring: in.keyring, Logger: in.logger, Registry: registry,
 		Credentials: awswire.StaticCredentials{{
 			AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
@@ -178,6 +180,19 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 		return err
 	}
 	return serve(ctx, in.config.RegionAddr, handler)
+}
+
+// endpointTLS trusts endpoints by the installation's own authority.
+func endpointTLS(caFile string) (*tls.Config, error) {
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the endpoints' authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("certificate of the endpoints' authority: %s has none", caFile)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // notifyAllow reads the addresses that messages of SNS may go to beside public

@@ -53,6 +53,9 @@ type DBClusterSpec struct {
 	// MasterSecret is the secret that has the password, if the region manages it.
 	MasterSecret *MasterSecret `json:"masterSecret,omitempty"`
 
+	// HTTPEndpoint says that the Data API may be used.
+	HTTPEndpoint bool `json:"httpEndpoint,omitempty"`
+
 	Port                 int      `json:"port"` // 0: the installation's default
 	AvailabilityZones    []string `json:"availabilityZones"`
 	DBSubnetGroupName    string   `json:"dbSubnetGroupName,omitempty"`

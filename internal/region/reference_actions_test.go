@@ -18,6 +18,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/kms"
 	"github.com/daybreakdb/daybreak/internal/region/logs"
 	"github.com/daybreakdb/daybreak/internal/region/rds"
+	"github.com/daybreakdb/daybreak/internal/region/rdsdata"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/region/sns"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
@@ -72,6 +73,11 @@ var differences = map[string]map[string]string{
 		"CreateLogGroup":  "STANDARD only; events are not encrypted with the key",
 		"FilterLogEvents": "patterns of terms",
 	},
+	"rds-data": {
+		"BatchExecuteStatement": "all sets or none",
+		"BeginTransaction":      "every class of instances, T too; reached from loopback, which security groups must allow; ends with the server's process",
+		"ExecuteStatement":      "schema is not taken, as on AWS; no COPY",
+	},
 	"secretsmanager": {
 		"CreateSecret": "no replicas",
 		"RotateSecret": "secrets of RDS only",
@@ -122,14 +128,18 @@ func services(t *testing.T) []*awswire.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	data, err := rdsdata.New(t.Context(), rdsdata.Config{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return []*awswire.Service{relational, ec2.New(store), iam.New(directory), kms.New(store, nil),
-		secretsmanager.New(store, nil), topics.Service, sts.New(directory), logs.New(store, t.TempDir()).Service()}
+		secretsmanager.New(store, nil), topics.Service, sts.New(directory), logs.New(store, t.TempDir()).Service(), data}
 }
 
 // effectsOf reads what the comments of a service's actions say.
 func effectsOf(t *testing.T, service string) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(service, "*.go"))
+	files, err := filepath.Glob(filepath.Join(strings.ReplaceAll(service, "-", ""), "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

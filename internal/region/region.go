@@ -5,12 +5,15 @@ package region
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	smapi "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/daybreakdb/daybreak/internal/keyring"
@@ -19,6 +22,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/region/iam"
 	"github.com/daybreakdb/daybreak/internal/region/kms"
 	"github.com/daybreakdb/daybreak/internal/region/logs"
+	"github.com/daybreakdb/daybreak/internal/region/rdsdata"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/region/sns"
 	"github.com/daybreakdb/daybreak/internal/region/sts"
@@ -42,6 +46,9 @@ type Config struct {
 	ServerLogs logs.Reader
 	// URL is the region's own, for links in messages of SNS.
 	URL string
+	// EndpointTLS is how clusters' endpoints are trusted; nil: they are spoken to in
+	// the clear.
+	EndpointTLS func() (*tls.Config, error)
 	// NotifyAllow are addresses that messages of SNS may go to, beside public ones.
 	NotifyAllow []netip.Prefix
 }
@@ -62,11 +69,19 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	services := append(companions(cfg, directory), append(cfg.Services, topics.Service, logService)...)
+	var api *awswire.Handler
+	dataAPI, err := rdsdata.New(ctx, rdsdata.Config{
+		Store: cfg.Store, TLS: cfg.EndpointTLS,
+		Secret: func(ctx context.Context, arn string) (string, error) { return secretText(ctx, api, arn) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	services := append(companions(cfg, directory), append(cfg.Services, topics.Service, logService, dataAPI)...)
 	for _, s := range services {
 		nameResources(s)
 	}
-	api, err := awswire.NewHandler(awswire.Config{
+	api, err = awswire.NewHandler(awswire.Config{
 		Services:    services,
 		Credentials: directory,
 		Authorize:   directory.Authorize,
@@ -84,6 +99,15 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 		}
 		api.ServeHTTP(w, r)
 	}), nil
+}
+
+// secretText reads a secret for the caller of ctx.
+func secretText(ctx context.Context, api *awswire.Handler, arn string) (string, error) {
+	out, err := api.Invoke(ctx, "secretsmanager", &smapi.GetSecretValueInput{SecretId: &arn})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.(*smapi.GetSecretValueOutput).SecretString), nil
 }
 
 // How often the logs of servers are exported, and what is too old is removed.

@@ -54,6 +54,18 @@ func DecodeJSON(s *Service, operation string, body []byte) (any, error) {
 	return in, c.decode(a, in)
 }
 
+// DecodeRESTJSON decodes a body that was sent to a path of a REST-JSON service.
+func DecodeRESTJSON(s *Service, path string, body []byte) (any, error) {
+	r := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{}}
+	c, err := s.codec.parse(s, r, body)
+	if err != nil {
+		return nil, err
+	}
+	a := s.actions[c.operation]
+	in := a.newInput()
+	return in, c.decode(a, in)
+}
+
 // HasTypes says whether the model has the types of an operation.
 func (s *Service) HasTypes(operation string) bool {
 	for name := range s.model.members {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"reflect"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -231,6 +232,21 @@ func (h *Handler) authenticate(x *exchange, s *signature, ref refusal, body []by
 		x.id.UserID = credential.Account
 	}
 	return nil
+}
+
+// Invoke has a service do something for the caller of another one, ctx's, if that
+// caller may have it done. The input is that of an action of the service.
+func (h *Handler) Invoke(ctx context.Context, service string, in any) (any, error) {
+	s := h.services[service]
+	operation := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input")
+	if s == nil || s.actions[operation] == nil {
+		return nil, fmt.Errorf("the region has no %s of %s", operation, service)
+	}
+	x := &exchange{id: IdentityFrom(ctx), service: s, codec: s.codec, operation: operation}
+	if err := h.authorize(ctx, x, in); err != nil {
+		return nil, err
+	}
+	return s.actions[operation].call(ctx, in)
 }
 
 // Call is what Authorize decides on.

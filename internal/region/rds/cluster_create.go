@@ -78,7 +78,7 @@ func refuseCluster(in *rds.CreateDBClusterInput) error {
 		"DBClusterParameterGroupName", "StorageEncrypted", "KmsKeyId", "StorageType", "AutoMinorVersionUpgrade",
 		"DeletionProtection", "CopyTagsToSnapshot", "EnableCloudwatchLogsExports", "BackupRetentionPeriod", "PreferredBackupWindow",
 		"PreferredMaintenanceWindow", "ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn",
-		"EnablePerformanceInsights", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "Tags", "PreSignedUrl")
+		"EnablePerformanceInsights", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "Tags", "PreSignedUrl", "EnableHttpEndpoint")
 }
 
 // checkCluster checks everything that can be checked by the request alone.
@@ -132,7 +132,7 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 		BackupRetentionPeriod:  max(1, int(aws.ToInt32(in.BackupRetentionPeriod))),
 		EngineLifecycleSupport: aws.ToString(in.EngineLifecycleSupport),
 		MonitoringInterval:     int(aws.ToInt32(in.MonitoringInterval)), MonitoringRoleArn: aws.ToString(in.MonitoringRoleArn),
-		LogCopies: copies,
+		LogCopies: copies, HTTPEndpoint: aws.ToBool(in.EnableHttpEndpoint),
 	}
 	spec.PerformanceInsightsEnabled, spec.PerformanceInsightsKMSKeyID, spec.PerformanceInsightsRetention =
 		c.insights(aws.ToBool(in.EnablePerformanceInsights), aws.ToString(in.PerformanceInsightsKMSKeyId), int(aws.ToInt32(in.PerformanceInsightsRetentionPeriod)))

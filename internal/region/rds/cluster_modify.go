@@ -84,7 +84,7 @@ func (s *service) tryModify(ctx context.Context, c scope, item state.Item[aurora
 		if !aws.ToBool(in.ApplyImmediately) && len(s.membersOf(v.ResourceID)) > 0 {
 			deferClusterChanges(&v.Spec, &before)
 		}
-		return changedSpec(&v.Generation, before, v.Spec, func(spec *aurora.DBClusterSpec) { spec.Pending = nil })
+		return changedSpec(&v.Generation, before, v.Spec, func(spec *aurora.DBClusterSpec) { spec.Pending, spec.HTTPEndpoint = nil, false })
 	}, checks...)
 }
 
@@ -98,7 +98,7 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 		"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot",
 		"CloudwatchLogsExportConfiguration", "BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",
 		"ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",
-		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod")
+		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "EnableHttpEndpoint")
 	if err != nil {
 		return err
 	}
@@ -118,6 +118,7 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 
 func (s *service) modifyCluster(v *aurora.DBCluster, in *rds.ModifyDBClusterInput, groups []string) error {
 	spec := &v.Spec
+	set(&spec.HTTPEndpoint, in.EnableHttpEndpoint)
 	set(&spec.DeletionProtection, in.DeletionProtection)
 	set(&spec.CopyTagsToSnapshot, in.CopyTagsToSnapshot)
 	set(&spec.StorageType, in.StorageType)

@@ -95,7 +95,7 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		BackupRetentionPeriod: aws.Int32(int32(spec.BackupRetentionPeriod)), PreferredBackupWindow: &spec.PreferredBackupWindow,
 		PreferredMaintenanceWindow: &spec.PreferredMaintenanceWindow,
 		StorageEncrypted:           &spec.StorageEncrypted, DeletionProtection: &spec.DeletionProtection,
-		CopyTagsToSnapshot: &spec.CopyTagsToSnapshot, HttpEndpointEnabled: aws.Bool(false),
+		CopyTagsToSnapshot: &spec.CopyTagsToSnapshot, HttpEndpointEnabled: &spec.HTTPEndpoint,
 		IAMDatabaseAuthenticationEnabled: &spec.IAMDatabaseAuth, MultiAZ: aws.Bool(false), CrossAccountClone: aws.Bool(false),
 		AutoMinorVersionUpgrade: aws.Bool(true), ActivityStreamStatus: types.ActivityStreamStatusStopped,
 		HostedZoneId: aws.String(hostedZoneID), EnabledCloudwatchLogsExports: spec.CloudwatchLogExports, TagList: showTags(v.Tags),

@@ -11,8 +11,8 @@ import (
 	"github.com/daybreakdb/daybreak/internal/state"
 )
 
-// changedSpec counts a change of a Spec, without what waits: only that is no change
-// to anybody but the user.
+// changedSpec counts a change of a Spec, without what clear takes out of it: what
+// waits, and what the data plane has nothing to do with.
 func changedSpec[T any](generation *int64, before, after T, clear func(*T)) error {
 	if reflect.DeepEqual(before, after) {
 		return state.ErrUnchanged

@@ -17,7 +17,6 @@ func refuseLater(wire *awswire.Service) {
 		"ModifyDBProxyEndpoint", "DeleteDBProxyEndpoint")
 	wire.Refuse("it has no blue/green deployments yet",
 		"CreateBlueGreenDeployment", "DescribeBlueGreenDeployments", "SwitchoverBlueGreenDeployment", "DeleteBlueGreenDeployment")
-	wire.Refuse("it has no Data API yet", "EnableHttpEndpoint", "DisableHttpEndpoint")
 	wire.Refuse("it has no database activity streams yet", "StartActivityStream", "StopActivityStream", "ModifyActivityStream")
 	wire.Refuse("it has one certificate authority, which is the default", "ModifyCertificates")
 	wire.Refuse("it has no recommendations", "DescribeDBRecommendations", "ModifyDBRecommendation")

@@ -108,6 +108,8 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.AddRoleToDBCluster)
 	awswire.Register(wire, s.RemoveRoleFromDBCluster)
 	awswire.Register(wire, s.RebootDBCluster)
+	awswire.Register(wire, s.EnableHttpEndpoint)
+	awswire.Register(wire, s.DisableHttpEndpoint)
 	awswire.Register(wire, s.PromoteReadReplicaDBCluster)
 	awswire.Register(wire, s.StopDBInstance)
 	awswire.Register(wire, s.StartDBInstance)

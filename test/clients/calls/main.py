@@ -12,6 +12,7 @@ import time
 
 import command_line
 import companions
+import data_api
 import databases
 import network
 from calls import Calls, client
@@ -58,6 +59,7 @@ def main():
     for f in (companions.sts_and_iam, companions.kms, companions.secrets, companions.sns, companions.logs, network.network, databases.around):
         section(f)
     arn = section(databases.cluster)
+    section(data_api.data_api, arn)
     section(databases.changes, arn)
     section(databases.life)
     section(command_line.command_line)
