@@ -22,6 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/daybreakdb/daybreak/test/workdir"
 )
 
 // root is the checkout, seen from the tests that use this package.
@@ -123,15 +125,7 @@ func FreeLinkAddr(t testing.TB, ip string) string {
 
 func newIn(t testing.TB, user uint32) *Installation {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "dbk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	// The clusters' user ids must be able to pass it.
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
+	dir := workdir.New(t, "dbk")
 	if user != 0 {
 		if err := os.Chown(dir, int(user), int(user)); err != nil {
 			t.Fatal(err)

@@ -27,6 +27,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/pki"
+	"github.com/daybreakdb/daybreak/test/workdir"
 )
 
 const (
@@ -37,9 +38,10 @@ const (
 
 // servers are PostgreSQL servers: a writer w1 and its readers r1 and r2.
 type servers struct {
-	dir string
-	all map[string]postgres.Server
-	err error
+	work *workdir.Dir
+	dir  string
+	all  map[string]postgres.Server
+	err  error
 }
 
 // shared are the servers of all tests; those that need none start none.
@@ -59,12 +61,10 @@ func TestMain(m *testing.M) {
 
 func (x *servers) start(ctx context.Context) error {
 	var err error
-	if x.dir, err = os.MkdirTemp("", "ep"); err != nil {
+	if x.work, err = workdir.Make("ep"); err != nil {
 		return err
 	}
-	if err := os.Chmod(x.dir, 0o711); err != nil {
-		return err
-	}
+	x.dir = x.work.Path
 	x.all = map[string]postgres.Server{}
 	installation, err := postgres.Find(ctx)
 	if err != nil {
@@ -141,6 +141,9 @@ func startServer(t *testing.T, name string, overrides map[string]string) postgre
 }
 
 func (x *servers) remove() {
+	if x.work == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for _, s := range x.all {
@@ -148,7 +151,9 @@ func (x *servers) remove() {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
-	_ = os.RemoveAll(x.dir)
+	if err := x.work.Remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // verifier is PostgreSQL's stored form of a password.

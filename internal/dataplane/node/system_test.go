@@ -27,6 +27,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/state"
+	"github.com/daybreakdb/daybreak/test/workdir"
 )
 
 const (
@@ -52,11 +53,7 @@ type system struct {
 
 func startSystem(t *testing.T) *system {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "dp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := layout.New(dir)
+	l, err := layout.New(workdir.New(t, "dp"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +61,6 @@ func startSystem(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	s := &system{T: t, layout: l, password: "correct horse"}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
 	s.socket = l.EtcdSocket()
 	s.startEtcd()
 	t.Cleanup(func() { s.stopEtcd() })

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/daybreakdb/daybreak/test/workdir"
 )
 
 const (
@@ -45,15 +47,7 @@ func installation(t testing.TB) Installation {
 // sockets.
 func workDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
+	return workdir.New(t, "pg")
 }
 
 // newServer names a server that is removed at the end of the test. As root it

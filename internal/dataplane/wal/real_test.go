@@ -13,6 +13,7 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/layout"
+	"github.com/daybreakdb/daybreak/test/workdir"
 )
 
 const patience = 15 * time.Second
@@ -53,12 +54,7 @@ func newStand(t *testing.T, zones ...string) *stand {
 // newLayout makes the data directory of a host.
 func newLayout(t *testing.T, zones ...string) layout.Layout {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	l, err := layout.New(dir)
+	l, err := layout.New(workdir.New(t, "wal"))
 	if err != nil {
 		t.Fatal(err)
 	}
