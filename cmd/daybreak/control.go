@@ -29,6 +29,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/launch"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/platform/api"
+	"github.com/daybreakdb/daybreak/internal/platform/fleet"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
 	"github.com/daybreakdb/daybreak/internal/platform/stack"
 	"github.com/daybreakdb/daybreak/internal/platform/workflow"
@@ -93,8 +94,10 @@ func runAPIs(ctx context.Context, group *errgroup.Group, in installation, regist
 		return err
 	}
 	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
-	group.Go(func() error { return servePlatform(ctx, in, keys, engine, registry, notice) })
+	p := newPlatform(in, keys, engine)
+	group.Go(func() error { return servePlatform(ctx, in, keys, p, registry, notice) })
 	group.Go(func() error { return engine.Run(ctx) })
+	group.Go(func() error { return p.upgrades.Run(ctx) })
 	return nil
 }
 
@@ -212,13 +215,13 @@ func notifyAllow(text string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-func servePlatform(ctx context.Context, in installation, keys config.Credentials, engine *workflow.Engine, registry *prometheus.Registry, notice string) error {
+func servePlatform(ctx context.Context, in installation, keys config.Credentials, p platform, registry *prometheus.Registry, notice string) error {
 	status := rest.Status{
 		Version: version, Region: in.config.Region, RegionURL: "http://" + in.config.RegionAddr, CAFile: in.CAFile(),
 		Encryption: encryption, Notice: notice,
 	}
 	return serve(ctx, in.config.PlatformAddr, api.New(api.Config{
-		Engine: engine, Token: keys.PlatformToken, Status: func() rest.Status {
+		Engine: p.engine, Fleet: p.fleet, FleetPrefix: fleet.Prefix, Accounts: p.accounts, Audit: p.audit, Token: keys.PlatformToken, Status: func() rest.Status {
 			now := status
 			promise, problem := durability(ctx, in.store)
 			now.Durability = promise

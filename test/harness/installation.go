@@ -274,6 +274,16 @@ func (in *Installation) showLogs() {
 	}
 }
 
+// PlatformAddr is where the platform's API listens.
+func (in *Installation) PlatformAddr() string {
+	for _, kv := range in.Env {
+		if addr, ok := strings.CutPrefix(kv, "DAYBREAK_PLATFORM_ADDR="); ok {
+			return addr
+		}
+	}
+	return ""
+}
+
 // RDS is a client of the installation's region, as people make it.
 func (in *Installation) RDS() *rds.Client { return rds.NewFromConfig(in.AWS()) }
 

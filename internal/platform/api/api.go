@@ -37,7 +37,13 @@ type Config struct {
 	Token   string // of the administrator
 	Status  func() rest.Status
 	Metrics http.Handler
-	Logger  *slog.Logger
+	// Fleet serves what Omnistrate's clients call, below FleetPrefix. It asks its callers
+	// itself who they are.
+	Fleet       http.Handler
+	FleetPrefix string
+	Accounts    Accounts
+	Audit       Audit
+	Logger      *slog.Logger
 	// MaxArtifact bounds an uploaded plan, in bytes.
 	MaxArtifact int64
 }
@@ -60,10 +66,31 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("DELETE /v1/deployments/{name}", s.answer(s.down))
 	mux.HandleFunc("GET /v1/deployments/{name}/log", s.log)
 	mux.Handle("GET /metrics", c.Metrics)
+	if c.Accounts != nil {
+		mux.HandleFunc("GET /v1/users", s.answer(s.users))
+		mux.HandleFunc("POST /v1/users", s.answer(s.createUser))
+		mux.HandleFunc("DELETE /v1/users/{id}", s.answer(s.deleteUser))
+		mux.HandleFunc("PUT /v1/users/{id}/password", s.answer(s.setPassword))
+	}
+	if c.Audit != nil {
+		mux.HandleFunc("GET /v1/audit", s.exportAudit)
+		mux.HandleFunc("GET /v1/audit/verification", s.answer(s.verifyAudit))
+	}
 	mux.HandleFunc("/", s.answer(func(r *http.Request) (any, error) {
 		return nil, &rest.Error{HTTPStatus: http.StatusNotFound, Code: rest.CodeNotFound, Message: "there is no " + r.Method + " " + r.URL.Path}
 	}))
-	return s.guard(mux)
+	if c.Audit == nil {
+		return s.guard(mux)
+	}
+	written := s.written(s.guard(mux))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Fleet writes its own calls down; programs ask all the time how the server is.
+		if c.Fleet != nil && strings.HasPrefix(r.URL.Path, c.FleetPrefix+"/") || r.URL.Path == "/v1/status" || r.URL.Path == "/metrics" {
+			s.guard(mux).ServeHTTP(w, r)
+			return
+		}
+		written.ServeHTTP(w, r)
+	})
 }
 
 // guard lets in only who has the token, and only under an address or a local
@@ -72,6 +99,10 @@ func (s server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !localHost(r.Host) {
 			s.refuse(w, r, &rest.Error{HTTPStatus: http.StatusForbidden, Code: rest.CodeUnauthorized, Message: "this name is not ours: use an address or localhost"})
+			return
+		}
+		if s.Fleet != nil && strings.HasPrefix(r.URL.Path, s.FleetPrefix+"/") {
+			s.Fleet.ServeHTTP(w, r)
 			return
 		}
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")

@@ -52,6 +52,36 @@ func (c Client) Down(ctx context.Context, name string) (Run, error) {
 	return r, c.call(ctx, http.MethodDelete, deploymentPath(name), nil, &r)
 }
 
+// Users lists who may sign in.
+func (c Client) Users(ctx context.Context) ([]User, error) {
+	var us []User
+	return us, c.call(ctx, http.MethodGet, "/v1/users", nil, &us)
+}
+
+// CreateUser makes a user.
+func (c Client) CreateUser(ctx context.Context, n NewUser) (User, error) {
+	var u User
+	return u, c.call(ctx, http.MethodPost, "/v1/users", n, &u)
+}
+
+// SetPassword gives a user another password, which ends their sessions.
+func (c Client) SetPassword(ctx context.Context, id string, n NewPassword) (User, error) {
+	var u User
+	return u, c.call(ctx, http.MethodPut, "/v1/users/"+url.PathEscape(id)+"/password", n, &u)
+}
+
+// DeleteUser removes a user.
+func (c Client) DeleteUser(ctx context.Context, id string) (User, error) {
+	var u User
+	return u, c.call(ctx, http.MethodDelete, "/v1/users/"+url.PathEscape(id), nil, &u)
+}
+
+// VerifyAudit says whether the audit log was changed.
+func (c Client) VerifyAudit(ctx context.Context) (Verification, error) {
+	var v Verification
+	return v, c.call(ctx, http.MethodGet, "/v1/audit/verification", nil, &v)
+}
+
 // List returns every deployment.
 func (c Client) List(ctx context.Context) ([]Deployment, error) {
 	var ds []Deployment

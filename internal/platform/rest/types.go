@@ -19,7 +19,16 @@ import (
 //	GET    /v1/deployments                         []Deployment
 //	GET    /v1/deployments/{name}?showSecrets=     Deployment
 //	GET    /v1/deployments/{name}/log?follow=      text
+//	GET    /v1/users                               []User
+//	POST   /v1/users                               NewUser; answers User
+//	PUT    /v1/users/{id}/password                 NewPassword; answers User
+//	DELETE /v1/users/{id}                          answers User; id or e-mail address
+//	GET    /v1/audit                               JSON lines
+//	GET    /v1/audit/verification                  Verification
 //	GET    /metrics                                Prometheus' text format
+//
+// What Omnistrate's clients call is below /2022-09-01-00; /2022-09-01-00/openapi.json
+// describes it.
 
 // Status says what server this is.
 type Status struct {
@@ -79,6 +88,11 @@ const (
 	StatusModifying = "MODIFYING"
 	StatusDeleting  = "DELETING"
 	StatusFailed    = "FAILED"
+
+	StatusStopping   = "STOPPING"
+	StatusStopped    = "STOPPED"
+	StatusStarting   = "STARTING"
+	StatusRestarting = "RESTARTING"
 )
 
 // Deployment is what there is of one. Sensitive values read Masked unless they
@@ -141,6 +155,38 @@ const (
 	StepDone    = "done"
 	StepFailed  = "failed"
 )
+
+// User may sign in.
+type User struct {
+	ID           string `json:"id"`
+	Email        string `json:"email"`
+	Name         string `json:"name"`
+	Organization string `json:"organization"`
+	Provider     bool   `json:"provider"`
+	Role         string `json:"role"` // root, admin, editor or reader
+	Suspended    bool   `json:"suspended"`
+}
+
+// NewUser is what a user is made of. Without an organisation they are the provider's.
+type NewUser struct {
+	Email        string `json:"email"`
+	Name         string `json:"name,omitempty"`
+	Organization string `json:"organization,omitempty"`
+	Role         string `json:"role,omitempty"`
+	Password     string `json:"password"`
+}
+
+// NewPassword is another password of a user.
+type NewPassword struct {
+	Password string `json:"password"`
+}
+
+// Verification says what is known of the audit log.
+type Verification struct {
+	Events  int64  `json:"events"`
+	Intact  bool   `json:"intact"`
+	Problem string `json:"problem,omitempty"`
+}
 
 // Masked stands for a sensitive value.
 const Masked = "(sensitive)"

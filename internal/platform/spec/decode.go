@@ -156,11 +156,11 @@ func (d *decoder) terraform(v value) *Terraform {
 	}
 	g := aws.object([]string{"terraformPath", "gitConfiguration", "terraformExecutionIdentity", "requiredOutputs", "artifactsLocalPath"},
 		"artifactRelativePath", "variablesValuesFileOverride", "privateModuleGitAccessTokens", "serviceAccountID", "publicKeyID", "privateKeyPEM")
-	t := &Terraform{Path: cleanPath(required(aws, g, "terraformPath")), ExecutionIdentity: get(g, "terraformExecutionIdentity")}
+	t := &Terraform{Path: cleanPath(required(aws, g, "terraformPath")), ExecutionIdentity: get(g, "terraformExecutionIdentity"), LocalPath: get(g, "artifactsLocalPath")}
 	if git, ok := g["gitConfiguration"]; ok {
 		t.Git = d.git(git)
 	}
-	if t.Git == nil && get(g, "artifactsLocalPath") == "" {
+	if t.Git == nil && t.LocalPath == "" {
 		aws.problem("gitConfiguration or artifactsLocalPath is missing: nothing says where the stack is")
 	}
 	if outputs, ok := g["requiredOutputs"]; ok {

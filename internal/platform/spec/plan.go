@@ -22,6 +22,7 @@ type Service struct {
 type Terraform struct {
 	Path              string // of the stack from the root of its source, cleaned: paas/terraform
 	Git               *Git
+	LocalPath         string // a client's folder that is sent instead of Git
 	RequiredOutputs   []RequiredOutput
 	ExecutionIdentity string
 }

@@ -36,48 +36,75 @@ const (
 	stackFolder = "stack/"
 )
 
-// unpack reads a tar.gz of spec.yaml and stack/…. It holds regular files only,
-// and no path that leaves its place.
+// unpack reads a tar.gz of spec.yaml and stack/….
 func unpack(data []byte) (artifact, error) {
 	a := artifact{files: map[string]string{}}
+	err := eachFile(data, func(name string, content []byte) {
+		if name == specName {
+			a.spec = content
+		} else if file, ok := strings.CutPrefix(name, stackFolder); ok && !leftBehind(file) {
+			a.files[file] = string(content)
+		}
+	})
+	if err == nil && a.spec == nil {
+		err = errors.New("holds no spec.yaml")
+	}
+	return a, err
+}
+
+// eachFile reads a tar.gz, which holds regular files only, and no path that leaves
+// its place.
+func eachFile(data []byte, take func(name string, content []byte)) error {
 	zip, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return a, fmt.Errorf("not a tar.gz: %w", err)
+		return fmt.Errorf("not a tar.gz: %w", err)
 	}
 	archive := tar.NewReader(io.LimitReader(zip, maxUnpacked+1))
 	total := 0
 	for n := 0; ; n++ {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
-			return a, fmt.Errorf("not a tar.gz: %w", err)
+			return fmt.Errorf("not a tar.gz: %w", err)
 		}
 		if header.Typeflag == tar.TypeDir {
 			continue
 		}
 		name := header.Name
-		if header.Typeflag != tar.TypeReg || name != path.Clean(name) || path.IsAbs(name) || strings.HasPrefix(name, "../") || n >= maxFiles {
-			return a, fmt.Errorf("%q cannot be part of a plan: want at most %d regular files with relative paths", name, maxFiles)
+		clean := strings.TrimPrefix(name, "./")
+		if header.Typeflag != tar.TypeReg || clean != path.Clean(name) || path.IsAbs(name) || strings.HasPrefix(clean, "../") || n >= maxFiles {
+			return fmt.Errorf("%q cannot be part of a plan: want at most %d regular files with relative paths", name, maxFiles)
 		}
 		content, err := io.ReadAll(archive)
 		if err != nil {
-			return a, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		if total += len(content); total > maxUnpacked {
-			return a, fmt.Errorf("larger than %d MiB", maxUnpacked>>20)
+			return fmt.Errorf("larger than %d MiB", maxUnpacked>>20)
 		}
-		if name == specName {
-			a.spec = content
-		} else if file, ok := strings.CutPrefix(name, stackFolder); ok && !leftBehind(file) {
-			a.files[file] = string(content)
+		take(clean, content)
+	}
+}
+
+// unpackFiles reads a tar.gz of a folder.
+func unpackFiles(data []byte) (map[string]string, error) {
+	files := map[string]string{}
+	err := eachFile(data, func(name string, content []byte) {
+		if !leftBehind(name) {
+			files[name] = string(content)
 		}
+	})
+	return files, err
+}
+
+// CheckFolder refuses what Pin could not read as a plan's folder.
+func CheckFolder(data []byte) error {
+	if _, err := unpackFiles(data); err != nil {
+		return invalid("the folder that was sent cannot be read: "+err.Error(), nil)
 	}
-	if a.spec == nil {
-		return a, errors.New("holds no spec.yaml")
-	}
-	return a, nil
+	return nil
 }
 
 // leftBehind says of a file that Terraform made it when it was run in the folder.

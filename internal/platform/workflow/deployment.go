@@ -25,6 +25,9 @@ type Deployment struct {
 	PlanName string `json:"planName"`
 	Target   string `json:"target"`
 	Provider string `json:"provider"`
+	// Product is what it was bought as; one that was made from a local folder has none.
+	Product Product           `json:"product,omitzero"`
+	Tags    map[string]string `json:"tags,omitempty"`
 	// Values are the parameters, sealed.
 	Values []byte `json:"values"`
 
@@ -32,6 +35,8 @@ type Deployment struct {
 	// Deployed says that a run of up has succeeded: from then on its databases
 	// hold data.
 	Deployed bool `json:"deployed,omitempty"`
+	// Stopped says that its databases were told to stop.
+	Stopped bool `json:"stopped,omitempty"`
 	// Unsure says that an apply began and did not end well, so that AWS may have
 	// resources that the state does not know.
 	Unsure bool `json:"unsure,omitempty"`
@@ -45,10 +50,34 @@ type Deployment struct {
 	Vpc       string                   `json:"vpc,omitempty"`
 }
 
+// Product says what a deployment was bought as, and whose it is.
+type Product struct {
+	ServiceID      string `json:"serviceId"`
+	EnvironmentID  string `json:"environmentId"`
+	PlanID         string `json:"planId"`
+	Version        string `json:"version"`
+	SubscriptionID string `json:"subscriptionId"`
+	OrgID          string `json:"orgId"`
+	UserID         string `json:"userId"`
+}
+
 // Run is the last run of a deployment.
 type Run struct {
-	ID           int64          `json:"id"`
-	Operation    Operation      `json:"operation"`
+	ID        int64     `json:"id"`
+	Operation Operation `json:"operation"`
+	By        string    `json:"by,omitempty"` // the user who asked for it
+	Requested time.Time `json:"requested,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	// Upgrade is what an upgrade puts in place of what there was.
+	Upgrade *Upgrade `json:"upgrade,omitempty"`
+	// Terminate says that somebody wants the run to end.
+	Terminate bool `json:"terminate,omitempty"`
+	// Breakpoints are the events at which the run waits to be resumed; Held is the one
+	// it waits at, and Passed are those that it need not wait at again.
+	Breakpoints []string `json:"breakpoints,omitempty"`
+	Held        string   `json:"held,omitempty"`
+	Passed      []string `json:"passed,omitempty"`
+
 	AllowReplace bool           `json:"allowReplace,omitempty"`
 	Done         bool           `json:"done"`
 	Failed       bool           `json:"failed,omitempty"`
@@ -67,7 +96,34 @@ const (
 	OperationUp     Operation = "up"
 	OperationModify Operation = "modify"
 	OperationDown   Operation = "down"
+	// OperationUpgrade puts another version of the plan in the place of the one there is.
+	OperationUpgrade Operation = "upgrade"
+	// These are for the databases alone: no Terraform runs.
+	OperationStop    Operation = "stop"
+	OperationStart   Operation = "start"
+	OperationRestart Operation = "restart"
 )
+
+// Upgrade says between which contents of a plan an upgrade goes.
+type Upgrade struct {
+	From, To Content
+}
+
+// Content is a plan's content, pinned.
+type Content struct {
+	Artifact string `json:"artifact"`
+	Origin   string `json:"origin,omitempty"`
+	Commit   string `json:"commit,omitempty"`
+	Version  string `json:"version"`
+}
+
+func (d *Deployment) content() Content {
+	return Content{Artifact: d.Artifact, Origin: d.Origin, Commit: d.Commit, Version: d.Product.Version}
+}
+
+func (d *Deployment) setContent(c Content) {
+	d.Artifact, d.Origin, d.Commit, d.Product.Version = c.Artifact, c.Origin, c.Commit, c.Version
+}
 
 // Step is one step of a run.
 type Step struct {
@@ -78,17 +134,25 @@ type Step struct {
 	Detail  string    `json:"detail,omitempty"`
 }
 
-// status is the deployment's status, which follows from its runs.
-func (d *Deployment) status() string {
+// Status is the deployment's status, which follows from its runs.
+func (d *Deployment) Status() string {
 	switch {
 	case !d.Run.Done && d.Run.Operation == OperationDown:
 		return rest.StatusDeleting
+	case !d.Run.Done && d.Run.Operation == OperationStop:
+		return rest.StatusStopping
+	case !d.Run.Done && d.Run.Operation == OperationStart:
+		return rest.StatusStarting
+	case !d.Run.Done && d.Run.Operation == OperationRestart:
+		return rest.StatusRestarting
 	case !d.Run.Done && d.Deployed:
 		return rest.StatusModifying
 	case !d.Run.Done:
 		return rest.StatusDeploying
 	case d.Run.Failed:
 		return rest.StatusFailed
+	case d.Stopped:
+		return rest.StatusStopped
 	}
 	return rest.StatusRunning
 }
@@ -96,7 +160,7 @@ func (d *Deployment) status() string {
 // storedOutput is an output as it is sealed.
 type storedOutput = stack.Output
 
-func problems(ps spec.Problems) []rest.Problem {
+func Problems(ps spec.Problems) []rest.Problem {
 	out := make([]rest.Problem, len(ps))
 	for i, p := range ps {
 		out[i] = rest.Problem{File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Message: p.Message}

@@ -46,13 +46,15 @@ type Config struct {
 type Engine struct {
 	Config
 	table state.Table[Deployment]
+	filed state.Table[Filed]
 	runs  *prometheus.CounterVec
 
 	building sync.Mutex // one build of a tool at a time
 
 	mu     sync.Mutex
 	active map[string]bool // deployments with a run in this process
-	free   chan struct{}   // a token for each run that may be carried out at once
+	ends   map[string]context.CancelCauseFunc
+	free   chan struct{} // a token for each run that may be carried out at once
 	wg     sync.WaitGroup
 }
 
@@ -63,7 +65,8 @@ const maxRuns = 4
 func New(c Config) *Engine {
 	e := &Engine{
 		Config: c, table: state.NewTable[Deployment](c.Store, "platform/deployments"),
-		active: map[string]bool{}, free: make(chan struct{}, maxRuns),
+		filed:  state.NewTable[Filed](c.Store, "platform/runs"),
+		active: map[string]bool{}, ends: map[string]context.CancelCauseFunc{}, free: make(chan struct{}, maxRuns),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybreak_deployment_runs_total", Help: "Runs of deployments that ended, by operation and result.",
 		}, []string{"operation", "result"}),
@@ -156,7 +159,11 @@ func (e *Engine) execute(ctx context.Context, id string) {
 	}
 	logger.Info("run begins")
 	r := &run{engine: e, d: item.Value, logger: logger}
-	result, err := r.carryOut(ctx)
+	stoppable, end := context.WithCancelCause(ctx)
+	e.setEnd(id, end)
+	result, err := r.carryOut(ctx, stoppable)
+	e.setEnd(id, nil)
+	end(nil)
 	switch {
 	case ctx.Err() != nil:
 		logger.Info("run interrupted; the next process goes on")

@@ -21,7 +21,7 @@ import (
 )
 
 func invalid(message string, ps spec.Problems, hint ...string) *rest.Error {
-	return &rest.Error{HTTPStatus: http.StatusBadRequest, Code: rest.CodeInvalid, Message: message, Problems: problems(ps), Hint: strings.Join(hint, "\n")}
+	return &rest.Error{HTTPStatus: http.StatusBadRequest, Code: rest.CodeInvalid, Message: message, Problems: Problems(ps), Hint: strings.Join(hint, "\n")}
 }
 
 func notFound(name string) *rest.Error {
@@ -33,6 +33,18 @@ func busy(d *Deployment) *rest.Error {
 	return &rest.Error{HTTPStatus: http.StatusConflict, Code: rest.CodeConflict,
 		Message: fmt.Sprintf("a run of %s is under way on %s", d.Run.Operation, d.Name),
 		Hint:    "See it: daybreak logs " + d.Name + ". Repeat the command when it is done."}
+}
+
+// idle refuses what can only be done while no run is under way and the databases
+// run.
+func idle(d *Deployment) error {
+	if !d.Run.Done {
+		return busy(d)
+	}
+	if d.Stopped {
+		return &rest.Error{HTTPStatus: http.StatusConflict, Code: rest.CodeConflict, Message: d.Name + " is stopped", Hint: "Start it first."}
+	}
+	return nil
 }
 
 // deploymentName keeps names usable in paths and commands.
@@ -55,8 +67,8 @@ func (e *Engine) Up(ctx context.Context, name string, req rest.UpRequest) (rest.
 	if errors.Is(err, state.ErrNotFound) {
 		d = Deployment{ID: newID(), Name: name, CreateTime: time.Now().UTC(), Target: req.Target, Run: Run{Done: true}}
 	}
-	if !d.Run.Done {
-		return rest.Run{}, busy(&d)
+	if err := idle(&d); err != nil {
+		return rest.Run{}, err
 	}
 	if d.Target != req.Target {
 		return rest.Run{}, invalid(fmt.Sprintf("%s stands on target %s and cannot move to %s", name, d.Target, req.Target), nil, "Choose another --name.")
@@ -64,8 +76,7 @@ func (e *Engine) Up(ctx context.Context, name string, req rest.UpRequest) (rest.
 	if err := e.accept(ctx, &d, req); err != nil {
 		return rest.Run{}, err
 	}
-	d.Run = Run{ID: d.Run.ID + 1, Operation: OperationUp, AllowReplace: req.AllowReplace}
-	return e.store(ctx, d, existing.Revision)
+	return e.store(ctx, d, existing.Revision, Run{Operation: OperationUp, AllowReplace: req.AllowReplace})
 }
 
 func defaults(req *rest.UpRequest) error {
@@ -228,9 +239,13 @@ func (e *Engine) Modify(ctx context.Context, name string, req rest.ModifyRequest
 	if err != nil {
 		return rest.Run{}, err
 	}
+	return e.modify(ctx, item, req, "")
+}
+
+func (e *Engine) modify(ctx context.Context, item state.Item[Deployment], req rest.ModifyRequest, by string) (rest.Run, error) {
 	d := item.Value
-	if !d.Run.Done {
-		return rest.Run{}, busy(&d)
+	if err := idle(&d); err != nil {
+		return rest.Run{}, err
 	}
 	a, err := e.artifact(ctx, d.Artifact)
 	if err != nil {
@@ -247,8 +262,7 @@ func (e *Engine) Modify(ctx context.Context, name string, req rest.ModifyRequest
 	if d.Values, err = e.seal(d.ID, values); err != nil {
 		return rest.Run{}, err
 	}
-	d.Run = Run{ID: d.Run.ID + 1, Operation: OperationModify, AllowReplace: req.AllowReplace}
-	return e.store(ctx, d, item.Revision)
+	return e.store(ctx, d, item.Revision, Run{Operation: OperationModify, AllowReplace: req.AllowReplace, By: by})
 }
 
 // Down begins the run that removes a deployment. A removal that is under way
@@ -261,20 +275,30 @@ func (e *Engine) Down(ctx context.Context, name string) (rest.Run, error) {
 	if err != nil {
 		return rest.Run{}, err
 	}
+	return e.down(ctx, item, "")
+}
+
+func (e *Engine) down(ctx context.Context, item state.Item[Deployment], by string) (rest.Run, error) {
 	d := item.Value
 	if !d.Run.Done {
 		if d.Run.Operation == OperationDown {
-			return rest.Run{ID: d.Run.ID, Deployment: name}, nil
+			return rest.Run{ID: d.Run.ID, Deployment: d.Name}, nil
 		}
 		return rest.Run{}, busy(&d)
 	}
-	d.Run = Run{ID: d.Run.ID + 1, Operation: OperationDown, AllowReplace: true}
-	return e.store(ctx, d, item.Revision)
+	return e.store(ctx, d, item.Revision, Run{Operation: OperationDown, AllowReplace: true, By: by})
 }
 
-// store writes the intent of a run; revision 0 is a new deployment.
-func (e *Engine) store(ctx context.Context, d Deployment, revision int64) (rest.Run, error) {
-	ops := []state.Op{e.table.PutOp(d.ID, d, revision)}
+// store writes the intent of a run, and files the one before it; revision 0 is a
+// new deployment.
+func (e *Engine) store(ctx context.Context, d Deployment, revision int64, next Run) (rest.Run, error) {
+	var ops []state.Op
+	if d.Run.ID > 0 {
+		ops = append(ops, e.fileOp(d))
+	}
+	next.ID, next.Requested = d.Run.ID+1, time.Now().UTC()
+	d.Run = next
+	ops = append(ops, e.table.PutOp(d.ID, d, revision))
 	if revision == 0 {
 		ops = append(ops, claim(d.Name).Claim(d.ID))
 	}

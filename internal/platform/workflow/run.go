@@ -43,13 +43,17 @@ type step struct {
 	do   func(context.Context) (detail string, err error)
 }
 
-// carryOut returns what came of the run; an error says that it is not stored.
-func (r *run) carryOut(ctx context.Context) (result string, err error) {
+// carryOut returns what came of the run; an error says that it is not stored. The
+// steps are taken under stoppable, which ends before ctx when the run is terminated.
+func (r *run) carryOut(ctx, stoppable context.Context) (result string, err error) {
 	r.unsure = r.d.Unsure
 	err = r.begin(ctx)
 	if err == nil {
 		defer r.log.Close()
-		err = r.takeSteps(ctx)
+		err = r.takeSteps(stoppable)
+	}
+	if err != nil && ctx.Err() == nil && (stoppable.Err() != nil || r.d.Run.Terminate) {
+		err = r.terminated(ctx)
 	}
 	result = "done"
 	if err != nil {
@@ -59,8 +63,19 @@ func (r *run) carryOut(ctx context.Context) (result string, err error) {
 }
 
 func (r *run) takeSteps(ctx context.Context) error {
+	if r.d.Run.Terminate {
+		return errTerminated // before a restart of this process
+	}
 	for _, s := range r.steps(ctx) {
-		if err := r.step(ctx, s); err != nil {
+		if err := r.hold(ctx, s.name, eventStart); err != nil {
+			return err
+		}
+		err := r.step(ctx, s)
+		event := eventComplete
+		if err != nil {
+			event = eventFail
+		}
+		if err := errors.Join(err, r.hold(ctx, s.name, event)); err != nil {
 			return err
 		}
 	}
@@ -68,6 +83,9 @@ func (r *run) takeSteps(ctx context.Context) error {
 }
 
 func (r *run) steps(ctx context.Context) []step {
+	if do, ok := r.onDatabases(); ok {
+		return []step{{string(r.d.Run.Operation), do}}
+	}
 	down := r.d.Run.Operation == OperationDown
 	if down && !r.madeAnything(ctx) {
 		return nil // even a plan that cannot be initialized can be removed
@@ -80,6 +98,9 @@ func (r *run) steps(ctx context.Context) []step {
 	if !down {
 		return append(steps, step{"validate", r.validate}, step{"plan", r.plan}, step{"apply", r.apply},
 			step{"outputs", r.outputs}, step{"endpoints", r.endpoints})
+	}
+	if r.d.Stopped {
+		steps = append(steps, step{"start", r.start}) // what is stopped cannot be removed
 	}
 	steps = append(steps, step{"plan", r.planDestroy}, step{"destroy", r.apply})
 	if r.unsure {
@@ -168,9 +189,20 @@ func (r *run) finish(ctx context.Context, err error) error {
 	if err == nil && r.d.Run.Operation == OperationDown {
 		return r.engine.forget(ctx, r.d)
 	}
+	if err := r.end(ctx, err); err != nil {
+		return err
+	}
+	return r.engine.rollBack(ctx, r.d.ID)
+}
+
+// end stores what came of the run.
+func (r *run) end(ctx context.Context, err error) error {
 	return r.save(ctx, func(d *Deployment) {
-		d.Run.Done, d.Run.Failed = true, err != nil
+		d.Run.Done, d.Run.Failed, d.Run.Ended, d.Run.Held = true, err != nil, time.Now().UTC(), ""
 		if err != nil {
+			if u := d.Run.Upgrade; u != nil {
+				d.setContent(u.From) // what a later run begins from
+			}
 			d.Run.Message = err.Error()
 			var refused *rest.Error
 			if errors.As(err, &refused) {
@@ -180,6 +212,12 @@ func (r *run) finish(ctx context.Context, err error) error {
 		}
 		d.Run.Changed = r.changed
 		d.Deployed = true
+		switch d.Run.Operation {
+		case OperationStop:
+			d.Stopped = true
+		case OperationStart:
+			d.Stopped = false
+		}
 	})
 }
 
@@ -353,7 +391,7 @@ func (r *run) plan(ctx context.Context) (string, error) {
 	}
 	if len(r.summary.Databases) > 0 && r.d.Deployed && !r.d.Run.AllowReplace {
 		return "", invalid(fmt.Sprintf("the Terraform plan would destroy or replace databases: %v; nothing was changed", r.summary.Databases), nil,
-			"If their data may go, approve it: --allow-replace")
+			"If their data may go, approve it: --allow-replace, or resume the workflow.")
 	}
 	return r.summary.String(), nil
 }

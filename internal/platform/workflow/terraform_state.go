@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/daybreakdb/daybreak/internal/platform/stack"
 )
@@ -96,5 +97,6 @@ func (e *Engine) forget(ctx context.Context, d Deployment) error {
 			return err
 		}
 	}
-	return e.table.Delete(ctx, d.ID, claim(d.Name).Release(d.ID))
+	d.Run.Done, d.Run.Ended = true, time.Now().UTC()
+	return e.table.Delete(ctx, d.ID, claim(d.Name).Release(d.ID), e.fileOp(d))
 }

@@ -48,7 +48,7 @@ func (e *Engine) Describe(ctx context.Context, name string, showSecrets bool) (r
 
 func (e *Engine) view(ctx context.Context, d *Deployment, showSecrets bool) (rest.Deployment, error) {
 	v := rest.Deployment{
-		ID: d.ID, Name: d.Name, Status: d.status(), Changed: d.Run.Changed,
+		ID: d.ID, Name: d.Name, Status: d.Status(), Changed: d.Run.Changed,
 		Message: d.Run.Message, Problems: d.Run.Problems, Hint: d.Run.Hint,
 		Plan:   rest.Plan{Name: d.PlanName, Artifact: d.Artifact, Origin: d.Origin, Commit: d.Commit},
 		Target: d.Target, Provider: d.Provider, Tool: d.Tool, Providers: d.Providers, Region: d.Region, CreateTime: d.CreateTime,
