@@ -70,34 +70,44 @@ func (s *server) rds() (*rds.Client, error) {
 }
 
 func describeMoto() error {
-	if exec.Command("python3", "-c", "import moto.server").Run() != nil {
-		row("moto (not installed)", "", "", "")
-		return nil
-	}
-	addr, err := freeAddr()
+	addr, stop, err := startMoto()
 	if err != nil {
 		return err
 	}
-	moto := exec.Command("python3", "-m", "moto.server", "-p", strings.Split(addr, ":")[1])
-	if err := moto.Start(); err != nil {
-		return err
+	if addr == "" {
+		row("moto (not installed)", "", "", "")
+		return nil
 	}
-	defer func() { _ = moto.Process.Kill(); _ = moto.Wait() }()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = conn.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			return err
-		}
-	}
+	defer stop()
 	return describe("moto, aws-sdk-go-v2", rds.New(rds.Options{
 		Region: "us-west-2", BaseEndpoint: aws.String("http://" + addr),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}))
+}
+
+// startMoto starts moto's server; without an address if there is none.
+func startMoto() (addr string, stop func(), err error) {
+	if exec.Command("python3", "-c", "import moto.server").Run() != nil {
+		return "", nil, nil
+	}
+	if addr, err = freeAddr(); err != nil {
+		return "", nil, err
+	}
+	moto := exec.Command("python3", "-m", "moto.server", "-p", strings.Split(addr, ":")[1])
+	if err := moto.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() { _ = moto.Process.Kill(); _ = moto.Wait() }
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			return addr, stop, conn.Close()
+		}
+		if time.Now().After(deadline) {
+			stop()
+			return "", nil, err
+		}
+	}
 }
 
 func describe(name string, client *rds.Client) error {

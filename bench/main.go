@@ -37,6 +37,7 @@ var benchmarks = []struct {
 	{"failover", benchFailover},
 	{"lag", benchLag},
 	{"describe", benchDescribe},
+	{"region", benchRegion},
 	{"idle", benchIdle},
 }
 

@@ -20,6 +20,7 @@ type Mirror[T any] struct {
 	mu       sync.RWMutex
 	items    map[string]Item[T]
 	sorted   []Item[T]     // items in the order of keys; nil until somebody asks
+	groups   []*Group[T]   // that follow items
 	revision int64         // everything up to here is in items
 	changed  chan struct{} // closed at the next change, then replaced
 	done     chan struct{} // closed when the mirror has stopped following
@@ -121,6 +122,9 @@ func (m *Mirror[T]) list(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.items, m.sorted, m.revision = fresh, nil, revision
+	for _, g := range m.groups {
+		g.rebuild()
+	}
 	m.announce()
 	return nil
 }
@@ -169,7 +173,7 @@ func (m *Mirror[T]) apply(resp clientv3.WatchResponse) {
 	for _, ev := range resp.Events {
 		key := strings.TrimPrefix(string(ev.Kv.Key), m.table.prefix)
 		if ev.Type == clientv3.EventTypeDelete {
-			delete(m.items, key)
+			m.replace(key, nil)
 			continue
 		}
 		item, err := m.table.decode(ev.Kv.Key, ev.Kv.Value, ev.Kv.ModRevision)
@@ -177,10 +181,28 @@ func (m *Mirror[T]) apply(resp clientv3.WatchResponse) {
 			slog.Error("state: value left out of mirror", "key", string(ev.Kv.Key), "error", err)
 			continue
 		}
-		m.items[key] = item
+		m.replace(key, &item)
 	}
 	m.sorted, m.revision = nil, resp.Header.Revision
 	m.announce()
+}
+
+// replace puts an item in the place of the one that has its key, or nothing. The
+// caller holds mu.
+func (m *Mirror[T]) replace(key string, item *Item[T]) {
+	if old, ok := m.items[key]; ok {
+		for _, g := range m.groups {
+			g.remove(old)
+		}
+	}
+	if item == nil {
+		delete(m.items, key)
+		return
+	}
+	m.items[key] = *item
+	for _, g := range m.groups {
+		g.add(*item)
+	}
 }
 
 // pause waits for d and reports whether ctx is still alive.

@@ -38,9 +38,8 @@ func (s *service) DescribeDBClusters(ctx context.Context, in *rds.DescribeDBClus
 		return nil, err
 	}
 	out := &rds.DescribeDBClustersOutput{Marker: marker, DBClusters: make([]types.DBCluster, len(page))}
-	members := s.members()
 	for i, cluster := range page {
-		s.fillCluster(c, &out.DBClusters[i], cluster, members[cluster.ResourceID])
+		s.fillCluster(c, &out.DBClusters[i], cluster, s.membersOf(cluster.ResourceID))
 	}
 	return out, nil
 }

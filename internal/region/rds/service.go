@@ -26,6 +26,10 @@ type service struct {
 	instances    *state.Mirror[aurora.DBInstance]
 	subnetGroups *state.Mirror[SubnetGroup]
 
+	clustersByName  *state.Group[aurora.DBCluster] // by named
+	instancesByName *state.Group[aurora.DBInstance]
+	membersByID     *state.Group[aurora.DBInstance] // by their cluster's resource id
+
 	subscriptions *state.Mirror[EventSubscription]
 
 	parameterGroups *state.Mirror[ParameterGroup]
@@ -67,6 +71,9 @@ func (c Config) New(ctx context.Context) (*awswire.Service, error) {
 	if s.instances, err = state.NewMirror(ctx, state.DBInstances(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	s.clustersByName = s.clusters.GroupBy(func(v *aurora.DBCluster) string { return named(&v.Meta, v.Spec.Identifier) })
+	s.instancesByName = s.instances.GroupBy(func(v *aurora.DBInstance) string { return named(&v.Meta, v.Spec.Identifier) })
+	s.membersByID = s.instances.GroupBy(func(v *aurora.DBInstance) string { return v.Spec.ClusterResourceID })
 	if s.subnetGroups, err = state.NewMirror(ctx, subnetGroupTable(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
@@ -208,23 +215,24 @@ func instanceNotFound(id string) error {
 
 // cluster finds a cluster by identifier or ARN.
 func (s *service) cluster(c scope, given string) (state.Item[aurora.DBCluster], error) {
-	id, all := c.identifier("cluster", given), s.clusters.All()
-	for i := range all {
-		if v := &all[i].Value; v.Spec.Identifier == id && c.has(&v.Meta) {
-			return all[i], nil
-		}
+	id := c.identifier("cluster", given)
+	for _, item := range s.clustersByName.In(named(&aurora.Meta{Account: c.account, Region: c.region}, id)) {
+		return item, nil
 	}
 	return state.Item[aurora.DBCluster]{}, clusterNotFound(given)
 }
 
 func (s *service) instance(c scope, given string) (state.Item[aurora.DBInstance], error) {
-	id, all := c.identifier("db", given), s.instances.All()
-	for i := range all {
-		if v := &all[i].Value; v.Spec.Identifier == id && c.has(&v.Meta) {
-			return all[i], nil
-		}
+	id := c.identifier("db", given)
+	for _, item := range s.instancesByName.In(named(&aurora.Meta{Account: c.account, Region: c.region}, id)) {
+		return item, nil
 	}
 	return state.Item[aurora.DBInstance]{}, instanceNotFound(given)
+}
+
+// named is what a resource is found by: no identifier has a slash.
+func named(m *aurora.Meta, identifier string) string {
+	return m.Account + "/" + m.Region + "/" + identifier
 }
 
 // byCreation orders the members of a cluster.
@@ -248,12 +256,10 @@ func (s *service) members() map[string][]*aurora.DBInstance {
 // membersOf are the instances of one cluster, in the order of their creation: read
 // only.
 func (s *service) membersOf(clusterID string) []*aurora.DBInstance {
-	var members []*aurora.DBInstance
-	all := s.instances.All()
+	all := s.membersByID.In(clusterID)
+	members := make([]*aurora.DBInstance, len(all))
 	for i := range all {
-		if all[i].Value.Spec.ClusterResourceID == clusterID {
-			members = append(members, &all[i].Value)
-		}
+		members[i] = &all[i].Value
 	}
 	slices.SortFunc(members, byCreation)
 	return members

@@ -46,8 +46,8 @@ const (
 
 type api struct {
 	config       Config
-	clusters     *state.Mirror[aurora.DBCluster]
-	instances    *state.Mirror[aurora.DBInstance]
+	clusters     *state.Group[aurora.DBCluster]  // by account/region/identifier
+	members      *state.Group[aurora.DBInstance] // by their cluster's resource id
 	transactions *transactions
 }
 
@@ -55,13 +55,16 @@ type api struct {
 func New(ctx context.Context, cfg Config) (*awswire.Service, error) {
 	cfg.Limits = cfg.Limits.orAWS()
 	a := &api{config: cfg, transactions: newTransactions(cfg.Limits)}
-	var err error
-	if a.clusters, err = state.NewMirror(ctx, state.DBClusters(cfg.Store)); err != nil {
+	clusters, err := state.NewMirror(ctx, state.DBClusters(cfg.Store))
+	if err != nil {
 		return nil, fmt.Errorf("rds-data: %w", err)
 	}
-	if a.instances, err = state.NewMirror(ctx, state.DBInstances(cfg.Store)); err != nil {
+	instances, err := state.NewMirror(ctx, state.DBInstances(cfg.Store))
+	if err != nil {
 		return nil, fmt.Errorf("rds-data: %w", err)
 	}
+	a.clusters = clusters.GroupBy(func(v *aurora.DBCluster) string { return v.Account + "/" + v.Region + "/" + v.Spec.Identifier })
+	a.members = instances.GroupBy(func(v *aurora.DBInstance) string { return v.Spec.ClusterResourceID })
 	s := awswire.RDSData()
 	awswire.Register(s, a.ExecuteStatement)
 	awswire.Register(s, a.BatchExecuteStatement)

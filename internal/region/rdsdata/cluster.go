@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/state"
 )
 
 // target is where a call says that its SQL is to run.
@@ -55,10 +57,9 @@ func (a *api) cluster(ctx context.Context, arn string) (*aurora.DBCluster, error
 		return nil, badRequest("Invalid database resource ARN %.200s. It must be the ARN of a DB cluster.", arn)
 	}
 	var found *aurora.DBCluster
-	all := a.clusters.All()
-	for i := range all {
-		if v := &all[i].Value; v.Spec.Identifier == name && v.Account == id.Account && v.Region == id.Region && !v.DeleteRequested {
-			found = v
+	for _, item := range a.clusters.In(id.Account + "/" + id.Region + "/" + name) {
+		if !item.Value.DeleteRequested {
+			found = &item.Value
 		}
 	}
 	switch {
@@ -75,12 +76,7 @@ func (a *api) cluster(ctx context.Context, arn string) (*aurora.DBCluster, error
 }
 
 func (a *api) hasInstance(cluster string) bool {
-	for _, item := range a.instances.All() {
-		if item.Value.Spec.ClusterResourceID == cluster && !item.Value.DeleteRequested {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.members.In(cluster), func(item state.Item[aurora.DBInstance]) bool { return !item.Value.DeleteRequested })
 }
 
 func notFound(what string) error {
