@@ -56,6 +56,7 @@ var differences = map[string]map[string]string{
 		"DescribeOrderableDBInstanceOptions": "every class can be ordered; a host gives what it has",
 		"DescribePendingMaintenanceActions":  "system-update only: a restart with the host's newest PostgreSQL",
 		"DownloadDBLogFilePortion":           "logs of PostgreSQL only",
+		"ModifyCertificates":                 "one authority, the installation's own",
 		"ModifyDBCluster":                    "another engine version is a label within PostgreSQL 15",
 		"ModifyDBInstance":                   "a class is a share of the host's memory; a writer that gets another one hands its role to a reader",
 		"StopDBCluster":                      "needs an instance; endpoints refuse clients with SQLSTATE 57P03",

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/state"
 )
 
 // certificate reads the certificate; nil when there is none.
@@ -48,12 +49,74 @@ func (s *service) DescribeCertificates(ctx context.Context, in *rds.DescribeCert
 	if certificate == nil || err != nil {
 		return out, err
 	}
+	shown, err := s.showCertificate(ctx, certificate)
+	out.Certificates = []types.Certificate{shown}
+	return out, err
+}
+
+// showCertificate shows the authority's certificate to the caller of ctx.
+func (s *service) showCertificate(ctx context.Context, certificate *x509.Certificate) (types.Certificate, error) {
+	overridden, err := s.overridden(ctx)
 	thumbprint := sha1.Sum(certificate.Raw)
-	out.Certificates = []types.Certificate{{
-		CertificateIdentifier: aws.String(caIdentifier), CertificateType: aws.String("CA"), CustomerOverride: aws.Bool(false),
+	shown := types.Certificate{
+		CertificateIdentifier: aws.String(caIdentifier), CertificateType: aws.String("CA"), CustomerOverride: &overridden,
 		CertificateArn: aws.String("arn:aws:rds:" + scopeOf(ctx).region + "::cert:" + caIdentifier),
 		Thumbprint:     aws.String(hex.EncodeToString(thumbprint[:])),
 		ValidFrom:      aws.Time(certificate.NotBefore), ValidTill: aws.Time(certificate.NotAfter),
-	}}
-	return out, nil
+	}
+	if overridden {
+		shown.CustomerOverrideValidTill = shown.ValidTill
+	}
+	return shown, err
+}
+
+// override is there for an account and region that has chosen the authority of its
+// new instances.
+type override struct{}
+
+func overrideTable(store *state.Store) state.Table[override] {
+	return state.NewTable[override](store, "region/rds-certificate-overrides")
+}
+
+func (c scope) overrideKey() string { return c.account + "/" + c.region }
+
+func (s *service) overridden(ctx context.Context) (bool, error) {
+	_, err := overrideTable(s.store).Get(ctx, scopeOf(ctx).overrideKey())
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ModifyCertificates chooses the authority of the account's new instances, of which
+// there is one to choose, or takes the choice back.
+func (s *service) ModifyCertificates(ctx context.Context, in *rds.ModifyCertificatesInput) (*rds.ModifyCertificatesOutput, error) {
+	remove := aws.ToBool(in.RemoveCustomerOverride)
+	if remove == (in.CertificateIdentifier != nil) {
+		return nil, awswire.InvalidParameterCombination("Specify either CertificateIdentifier or RemoveCustomerOverride.")
+	}
+	if err := checkCA(in.CertificateIdentifier); err != nil {
+		return nil, err
+	}
+	certificate, err := s.certificate()
+	if err != nil {
+		return nil, err
+	}
+	if certificate == nil {
+		return nil, awswire.Errorf(404, "CertificateNotFound", "This region has no certificate authority.")
+	}
+	table, key := overrideTable(s.store), scopeOf(ctx).overrideKey()
+	if remove {
+		err = table.Delete(ctx, key)
+	} else if _, err = table.Create(ctx, key, override{}); errors.Is(err, state.ErrExists) {
+		err = nil
+	}
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return nil, err
+	}
+	shown, err := s.showCertificate(ctx, certificate)
+	if err != nil {
+		return nil, err
+	}
+	return &rds.ModifyCertificatesOutput{Certificate: &shown}, nil
 }

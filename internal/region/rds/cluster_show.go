@@ -104,7 +104,7 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 	}
 	out.AssociatedRoles = showRoles(v)
-	out.MasterUserSecret = showMasterSecret(v)
+	out.MasterUserSecret = s.showMasterSecret(v)
 	if spec.Stopped != nil {
 		out.AutomaticRestartTime = aws.Time(spec.Stopped.Add(aurora.MaxStop))
 	}

@@ -105,4 +105,26 @@ func TestTheCertificateIsTheRegionsOwn(t *testing.T) {
 	}
 	_, err = client.DescribeCertificates(t.Context(), &api.DescribeCertificatesInput{CertificateIdentifier: aws.String("rds-ca-2019")})
 	wantCode(t, "a certificate that is not here", err, "CertificateNotFound")
+	for _, change := range []struct {
+		in       api.ModifyCertificatesInput
+		override bool
+	}{
+		{api.ModifyCertificatesInput{CertificateIdentifier: out.DefaultCertificateForNewLaunches}, true},
+		{api.ModifyCertificatesInput{CertificateIdentifier: out.DefaultCertificateForNewLaunches}, true},
+		{api.ModifyCertificatesInput{RemoveCustomerOverride: aws.Bool(true)}, false},
+		{api.ModifyCertificatesInput{RemoveCustomerOverride: aws.Bool(true)}, false},
+	} {
+		changed, err := client.ModifyCertificates(t.Context(), &change.in)
+		if err != nil || *changed.Certificate.CustomerOverride != change.override || (changed.Certificate.CustomerOverrideValidTill != nil) != change.override {
+			t.Errorf("%+v: %+v, %v", change.in, changed, err)
+		}
+		shown, err := client.DescribeCertificates(t.Context(), nil)
+		if err != nil || *shown.Certificates[0].CustomerOverride != change.override {
+			t.Errorf("%+v, %v", shown, err)
+		}
+	}
+	_, err = client.ModifyCertificates(t.Context(), &api.ModifyCertificatesInput{CertificateIdentifier: aws.String("rds-ca-2019")})
+	wantCode(t, "a choice that is not here", err, "CertificateNotFound")
+	_, err = client.ModifyCertificates(t.Context(), nil)
+	wantCode(t, "no choice", err, "InvalidParameterCombination")
 }

@@ -257,16 +257,20 @@ func unlessConflict(err error) error {
 	return err
 }
 
-func showMasterSecret(v *aurora.DBCluster) *types.MasterUserSecret {
+// showMasterSecret shows a secret whose key cannot be used as impaired: nobody can
+// read it, and it is not rotated.
+func (s *service) showMasterSecret(v *aurora.DBCluster) *types.MasterUserSecret {
 	secret := v.Spec.MasterSecret
 	if secret == nil {
 		return nil
 	}
 	status := "active"
-	switch clusterStatus(v) {
-	case aurora.ClusterStatusCreating:
+	switch shown := clusterStatus(v); {
+	case shown == aurora.ClusterStatusCreating:
 		status = "creating"
-	case aurora.ClusterStatusResettingCredentials:
+	case secret.KmsKeyID != "" && !s.keys.Usable(secret.KmsKeyID):
+		status = "impaired"
+	case shown == aurora.ClusterStatusResettingCredentials:
 		status = "rotating"
 	}
 	key := scope{v.Account, v.Region}.keyOf("secretsmanager", secret.KmsKeyID)

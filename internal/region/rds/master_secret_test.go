@@ -230,3 +230,42 @@ func TestManagedSecretIsChangedByItsOwnerOnly(t *testing.T) {
 	_, err = m.secrets.RotateSecret(t.Context(), &secrets.RotateSecretInput{SecretId: made.ARN})
 	wantCode(t, "rotate a secret of one's own", err, "InvalidRequestException")
 }
+
+func TestASecretWhoseKeyIsDisabledIsImpaired(t *testing.T) {
+	m := serveManaging(t)
+	keys := kmsapi.NewFromConfig(m.Root)
+	key, err := keys.CreateKey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := managedInput("impaired")
+	in.MasterUserSecretKmsKeyId = key.KeyMetadata.KeyId
+	made, err := m.rds.CreateDBCluster(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// There is no data plane to say so.
+	_, err = state.DBClusters(m.Store).Update(t.Context(), *made.DBCluster.DbClusterResourceId, func(v *aurora.DBCluster) error {
+		v.Status.Status, v.Status.ObservedGeneration = aurora.ClusterStatusAvailable, v.Generation
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := func(want string) {
+		t.Helper()
+		wait(t, "a secret that is "+want, func() bool {
+			out, err := m.rds.DescribeDBClusters(t.Context(), &api.DescribeDBClustersInput{DBClusterIdentifier: in.DBClusterIdentifier})
+			return err == nil && *out.DBClusters[0].MasterUserSecret.SecretStatus == want
+		})
+	}
+	shows("active")
+	if _, err := keys.DisableKey(t.Context(), &kmsapi.DisableKeyInput{KeyId: in.MasterUserSecretKmsKeyId}); err != nil {
+		t.Fatal(err)
+	}
+	shows("impaired")
+	if _, err := keys.EnableKey(t.Context(), &kmsapi.EnableKeyInput{KeyId: in.MasterUserSecretKmsKeyId}); err != nil {
+		t.Fatal(err)
+	}
+	shows("active")
+}

@@ -18,7 +18,6 @@ func refuseLater(wire *awswire.Service) {
 	wire.Refuse("it has no blue/green deployments yet",
 		"CreateBlueGreenDeployment", "DescribeBlueGreenDeployments", "SwitchoverBlueGreenDeployment", "DeleteBlueGreenDeployment")
 	wire.Refuse("it has no database activity streams yet", "StartActivityStream", "StopActivityStream", "ModifyActivityStream")
-	wire.Refuse("it has one certificate authority, which is the default", "ModifyCertificates")
 	wire.Refuse("it has no recommendations", "DescribeDBRecommendations", "ModifyDBRecommendation")
 	wire.Refuse("it has no zero-ETL integrations", "CreateIntegration", "DescribeIntegrations", "ModifyIntegration", "DeleteIntegration")
 	wire.Refuse("it has no Limitless databases", "CreateDBShardGroup", "DescribeDBShardGroups", "ModifyDBShardGroup", "DeleteDBShardGroup", "RebootDBShardGroup")

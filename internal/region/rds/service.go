@@ -14,6 +14,7 @@ import (
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/keyring"
 	"github.com/daybreakdb/daybreak/internal/region/awswire"
+	"github.com/daybreakdb/daybreak/internal/region/kms"
 	"github.com/daybreakdb/daybreak/internal/region/secretsmanager"
 	"github.com/daybreakdb/daybreak/internal/state"
 )
@@ -35,6 +36,7 @@ type service struct {
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
 
+	keys      *kms.Keys
 	secrets   *secretsmanager.Managed // nil: passwords cannot be managed
 	rotations *state.Mirror[secretsmanager.Rotation]
 
@@ -83,6 +85,9 @@ func (c Config) New(ctx context.Context) (*awswire.Service, error) {
 	if s.hosts, err = state.NewMirror(ctx, state.Hosts(store)); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	if s.keys, err = kms.NewKeys(ctx, store); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	if c.Keyring != nil {
 		s.secrets = secretsmanager.NewManaged(store, c.Keyring)
 	}
@@ -115,6 +120,7 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.AddRoleToDBCluster)
 	awswire.Register(wire, s.RemoveRoleFromDBCluster)
 	awswire.Register(wire, s.RebootDBCluster)
+	awswire.Register(wire, s.ModifyCertificates)
 	awswire.Register(wire, s.EnableHttpEndpoint)
 	awswire.Register(wire, s.DisableHttpEndpoint)
 	awswire.Register(wire, s.PromoteReadReplicaDBCluster)
