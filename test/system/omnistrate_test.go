@@ -120,7 +120,8 @@ func (f *fleet) await(id, status string) *fleetsdk.ResourceInstance {
 func TestPlanOfferedThroughTheFleetAPI(t *testing.T) {
 	in := harness.New(t, harness.Options{})
 	admin := signIn(t, in, "admin@provider.example")
-	admin.build(in.Plan())
+	plan := in.Plan()
+	admin.build(plan)
 	ann := signIn(t, in, "ann@acme.example", "--org", "Acme")
 	ann.service, ann.environment, ann.tier = admin.service, admin.environment, admin.tier
 	inventory := ann.fleet.InventoryApiAPI
@@ -158,6 +159,41 @@ func TestPlanOfferedThroughTheFleetAPI(t *testing.T) {
 	reader := writer
 	reader.Host = results["cluster_reader_endpoint"].(string)
 	harness.Eventually(t, time.Minute, "the reader has the data", in.Is(reader, "select n || ' ' || pg_is_in_recovery() from kept", "42 true"))
+
+	// A version that would replace the database is stopped until somebody approves it.
+	stack := filepath.Join(plan, "terraform", "main.tf")
+	text, err := os.ReadFile(stack)
+	ann.must(err)
+	replaced := bytes.Replace(text, []byte("cluster_identifier = local.name"), []byte(`cluster_identifier = "${local.name}-2"`), 1)
+	if bytes.Equal(replaced, text) {
+		t.Fatal("the plan's cluster has another identifier")
+	}
+	ann.must(os.WriteFile(stack, replaced, 0o644))
+	admin.build(plan)
+	patch := fleetsdk.OneOffPatchResourceInstanceRequest2{}
+	patch.SetTargetTierVersion("2.0")
+	_, _, err = inventory.InventoryApiOneOffPatchResourceInstance(ann.ctx, ann.service, ann.environment, id).OneOffPatchResourceInstanceRequest2(patch).Execute()
+	ann.must(err)
+	if d := ann.await(id, "FAILED"); d.TierVersion != "1.0" {
+		t.Errorf("stopped, and it has version %s", d.TierVersion)
+	}
+	if err := in.Is(writer, "select n::text from kept", "42")(); err != nil {
+		t.Error(err)
+	}
+	runs, _, err := ann.fleet.FleetWorkflowsApiAPI.FleetWorkflowsApiListServiceWorkflows(ann.ctx, ann.service, ann.environment).InstanceId(id).Execute()
+	ann.must(err)
+	if reason := runs.Workflows[0].GetUpdatedReason(); !strings.Contains(reason, "destroy or replace databases") {
+		t.Errorf("the workflow says %q", reason)
+	}
+	_, _, err = ann.fleet.FleetWorkflowsApiAPI.FleetWorkflowsApiUpdateServiceWorkflow(ann.ctx, ann.service, ann.environment, runs.Workflows[0].Id).
+		UpdateServiceWorkflowRequest2(fleetsdk.UpdateServiceWorkflowRequest2{Status: "resume"}).Execute()
+	ann.must(err)
+	d := ann.await(id, "RUNNING")
+	writer.Host = d.ConsumptionResourceInstanceResult.ResultParams.(map[string]any)["cluster_global_endpoint"].(string)
+	if d.TierVersion != "2.0" {
+		t.Errorf("approved, and it has version %s", d.TierVersion)
+	}
+	harness.Eventually(t, time.Minute, "the new database is empty", in.Is(writer, "select count(*)::text from pg_class where relname = 'kept'", "0"))
 
 	_, err = inventory.InventoryApiDeleteResourceInstance(ann.ctx, ann.service, ann.environment, id).FleetDeleteResourceInstanceRequest2(
 		fleetsdk.FleetDeleteResourceInstanceRequest2{ResourceId: ann.tier}).Execute()

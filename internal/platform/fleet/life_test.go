@@ -192,11 +192,58 @@ func TestWorkflowHeldAtABreakpointGoesOnOrEnds(t *testing.T) {
 	if got, _, err := workflows.FleetWorkflowsApiDescribeServiceWorkflow(admin.ctx, p.service, p.environment, run).Execute(); err != nil || got.Workflow.Status != "CANCELLED" {
 		t.Errorf("the terminated workflow: %+v, %v", got, err)
 	}
-	if status, body := admin.call("PATCH", "/fleet/service/"+p.service+"/environment/"+p.environment+"/service-workflows/"+run, map[string]any{"status": "retry"}); status != 200 {
+	one := "/fleet/service/" + p.service + "/environment/" + p.environment + "/service-workflows/" + run
+	if status, body := admin.call("PATCH", one, map[string]any{"status": "resume"}); status != 409 {
+		t.Errorf("resume of what waits for nothing: %d: %s", status, body)
+	}
+	if status, body := admin.call("PATCH", one, map[string]any{"status": "retry"}); status != 200 {
 		t.Fatalf("retry: %d: %s", status, body)
 	}
 	eventually(t, "the breakpoint is hit again", func() bool {
 		d, _, err := admin.fleet.InventoryApiAPI.InventoryApiDescribeResourceInstance(admin.ctx, p.service, p.environment, id).Execute()
 		return err == nil && len(d.ActiveBreakpoints) == 1 && d.ActiveBreakpoints[0].Status == "Hit"
 	})
+}
+
+const brokenStack = stackText + `
+resource "terraform_data" "y" {
+  provisioner "local-exec" {
+    command = "false"
+  }
+}
+`
+
+func TestUpgradeThatFailsHalfwayIsRolledBack(t *testing.T) {
+	f := newFixture(t)
+	admin := f.user("admin@provider.example", "", account.RoleAdmin)
+	p := admin.build("Prod", "PROD", specText, stackText, false)
+	id, err := admin.create(p, order(map[string]any{"password": "a long secret"}))
+	if err != nil {
+		t.Fatal(explain(err))
+	}
+	admin.await(p, id, "RUNNING")
+	admin.build("Prod", "PROD", specText, brokenStack, false)
+	patch := fleetsdk.OneOffPatchResourceInstanceRequest2{}
+	patch.SetTargetTierVersion("latest")
+	if _, _, err := admin.fleet.InventoryApiAPI.InventoryApiOneOffPatchResourceInstance(admin.ctx, p.service, p.environment, id).OneOffPatchResourceInstanceRequest2(patch).Execute(); err != nil {
+		t.Fatal(explain(err))
+	}
+	var states []string
+	eventually(t, "the run of the old version has followed", func() bool {
+		runs, _, err := admin.fleet.FleetWorkflowsApiAPI.FleetWorkflowsApiListServiceWorkflows(admin.ctx, p.service, p.environment).InstanceId(id).Execute()
+		if err != nil {
+			t.Fatal(explain(err))
+		}
+		states = nil
+		for _, w := range runs.Workflows {
+			states = append(states, w.WorkflowType+" "+w.Status)
+		}
+		return len(states) == 3 && states[0] == "MODIFY SUCCESS"
+	})
+	if states[1] != "UPGRADE FAILED" {
+		t.Errorf("%v", states)
+	}
+	if d := admin.await(p, id, "RUNNING"); d.TierVersion != "1.0" {
+		t.Errorf("version %s", d.TierVersion)
+	}
 }

@@ -125,15 +125,15 @@ func (r *run) hold(ctx context.Context, step, event string) error {
 }
 
 // Resume lets a run go on that is held at a breakpoint. One that was stopped because
-// it would destroy a database is begun again with the approval.
+// it would destroy databases is begun again with the approval for these.
 func (e *Engine) Resume(ctx context.Context, id, by string) error {
 	item, err := e.table.Get(ctx, id)
 	if err != nil {
 		return e.missing(err, id)
 	}
 	d := item.Value
-	if d.Run.Done && d.Run.Failed {
-		_, err := e.again(ctx, item, true, by)
+	if d.Run.Done && d.Run.Failed && len(d.Run.Databases) > 0 {
+		_, err := e.again(ctx, item, d.Run.Databases, by)
 		return err
 	}
 	if d.Run.Held == "" {
@@ -157,17 +157,17 @@ func (e *Engine) Retry(ctx context.Context, id, by string) error {
 	if !item.Value.Run.Done || !item.Value.Run.Failed {
 		return refusedRun(&item.Value, "has not failed")
 	}
-	_, err = e.again(ctx, item, item.Value.Run.AllowReplace, by)
+	_, err = e.again(ctx, item, nil, by)
 	return err
 }
 
-func (e *Engine) again(ctx context.Context, item state.Item[Deployment], approved bool, by string) (rest.Run, error) {
+func (e *Engine) again(ctx context.Context, item state.Item[Deployment], approved []string, by string) (rest.Run, error) {
 	d := item.Value
 	if u := d.Run.Upgrade; u != nil {
 		d.setContent(u.To)
 	}
 	return e.store(ctx, d, item.Revision, Run{
-		Operation: d.Run.Operation, AllowReplace: approved, By: by, Upgrade: d.Run.Upgrade, Breakpoints: d.Run.Breakpoints,
+		Operation: d.Run.Operation, AllowReplace: d.Run.AllowReplace, Approved: approved, By: by, Upgrade: d.Run.Upgrade, Breakpoints: d.Run.Breakpoints,
 	})
 }
 

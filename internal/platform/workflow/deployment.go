@@ -70,6 +70,10 @@ type Run struct {
 	Ended     time.Time `json:"ended,omitzero"`
 	// Upgrade is what an upgrade puts in place of what there was.
 	Upgrade *Upgrade `json:"upgrade,omitempty"`
+	// Databases are those that the Terraform plan would destroy or replace, for which it
+	// was stopped; Approved are those for which somebody has said that they may go.
+	Databases []string `json:"databases,omitempty"`
+	Approved  []string `json:"approved,omitempty"`
 	// Terminate says that somebody wants the run to end.
 	Terminate bool `json:"terminate,omitempty"`
 	// Breakpoints are the events at which the run waits to be resumed; Held is the one

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -389,11 +390,20 @@ func (r *run) plan(ctx context.Context) (string, error) {
 				"Remove them, or choose other names in the stack.")
 		}
 	}
-	if len(r.summary.Databases) > 0 && r.d.Deployed && !r.d.Run.AllowReplace {
-		return "", invalid(fmt.Sprintf("the Terraform plan would destroy or replace databases: %v; nothing was changed", r.summary.Databases), nil,
-			"If their data may go, approve it: --allow-replace, or resume the workflow.")
+	return r.summary.String(), r.approved(ctx)
+}
+
+// approved stops a plan that would destroy or replace databases, unless somebody has
+// said of these that they may go.
+func (r *run) approved(ctx context.Context) error {
+	unasked := slices.DeleteFunc(slices.Clone(r.summary.Databases), func(address string) bool { return slices.Contains(r.d.Run.Approved, address) })
+	if len(unasked) == 0 || !r.d.Deployed || r.d.Run.AllowReplace {
+		return nil
 	}
-	return r.summary.String(), nil
+	all := r.summary.Databases
+	err := r.save(ctx, func(d *Deployment) { d.Run.Databases = all })
+	return errors.Join(invalid(fmt.Sprintf("the Terraform plan would destroy or replace databases: %v; nothing was changed", all), nil,
+		"If their data may go, approve it: --allow-replace, or resume the workflow."), err)
 }
 
 // planDestroy plans to remove what the state knows, and, where an apply was
