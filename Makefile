@@ -9,7 +9,7 @@ NAME  ?= demo
 N     ?= 100
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: up down build setup test test-clients faults scenarios lint bench generate
+.PHONY: up down build setup test test-clients faults scenarios lint vulncheck bench generate
 
 ## up: install what is missing, build, start the server, deploy paas/ as NAME (demo)
 up: setup build
@@ -40,6 +40,10 @@ lint:
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+## vulncheck: known holes in what is built in; needs a network for its database
+vulncheck:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...
 
 ## test-clients: real clients that must be pointed at; see scripts/test-clients.sh
 test-clients: setup

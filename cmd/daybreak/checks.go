@@ -11,6 +11,7 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/cli"
 	"github.com/daybreakdb/daybreak/internal/config"
+	"github.com/daybreakdb/daybreak/internal/dataplane/contain"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/link"
@@ -21,7 +22,7 @@ import (
 // promise here.
 func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
 	return append([]cli.Check{
-		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPath(l), checkPort(), checkUser(),
+		checkPostgres(ctx), checkTerraform(ctx), checkDisk(l), checkPath(l), checkPort(), checkUser(), checkContainment(),
 		{Name: "encryption at rest", Detail: "data directories are not encrypted, also when a stack asks for storage_encrypted",
 			Hint: "Put the data directory on an encrypted disk."},
 		checkCopies(l),
@@ -123,4 +124,14 @@ func checkUser() cli.Check {
 	}
 	return cli.Check{Name: "user", Detail: "an ordinary user: all clusters' servers run as this user",
 		Hint: "Start the server as root to keep the clusters' files apart."}
+}
+
+// checkContainment says what keeps what runs in a PostgreSQL server inside of it.
+func checkContainment() cli.Check {
+	host := contain.Look()
+	check := cli.Check{Name: "containment", OK: host.Complete(), Detail: host.String()}
+	if !check.OK {
+		check.Hint = "SECURITY.md says what each part is for. Root on Linux 5.13 or newer has all of them, outside of containers."
+	}
+	return check
 }

@@ -151,7 +151,7 @@ func buildTool(ctx context.Context, log io.Writer) (stack.Tool, error) {
 	return stack.BuildOpenTofu(ctx, dir, log)
 }
 
-func serveRegion(ctx context.Context, in installation, keys config.Credentials, registry prometheus.Registerer) error {
+func serveRegion(ctx context.Context, in installation, registry prometheus.Registerer) error {
 	serverLogs := node.Logs{Layout: func(host string) layout.Layout {
 		if host == in.config.HostID {
 			return in.Layout
@@ -170,13 +170,15 @@ func serveRegion(ctx context.Context, in installation, keys config.Credentials, 
 	if err != nil {
 		return err
 	}
+	root, err := in.rootCredentials()
+	if err != nil {
+		return err
+	}
 	handler, err := region.New(ctx, region.Config{
 		URL: "http://" + in.config.RegionAddr, NotifyAllow: allow, EndpointTLS: func() (*tls.Config, error) { return endpointTLS(in.CAFile()) },
 		Store: in.store, Keyring: in.keyring, Logger: in.logger, Registry: registry,
-		Credentials: awswire.StaticCredentials{{
-			AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
-			Account: in.config.Account, UserARN: "arn:aws:iam::" + in.config.Account + ":root", UserID: in.config.Account,
-		}},
+		Credentials: root, Bundle: func() ([]byte, error) { return os.ReadFile(in.CAFile()) },
+		Requests: apiRequests, Failures: apiFailures,
 		Services: []*awswire.Service{service}, LogEvents: in.LogEvents(), ServerLogs: serverLogs,
 	})
 	if err != nil {
@@ -197,6 +199,13 @@ func endpointTLS(caFile string) (*tls.Config, error) {
 	}
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
+
+// apiRequests is more than Terraform and the tests send, and apiFailures more than
+// who mistypes.
+var (
+	apiRequests = awswire.Rate{PerSecond: 500, Burst: 2000}
+	apiFailures = awswire.Rate{PerSecond: 2, Burst: 100}
+)
 
 // notifyAllow reads the addresses that messages of SNS may go to beside public
 // ones: prefixes, separated by commas.

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/daybreakdb/daybreak/internal/config"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
@@ -66,6 +68,9 @@ func processCommand(name, short string, run func(context.Context, layout.Layout)
 				return err
 			}
 			launch.KeepLog(cmd.Context(), l.Log(name))
+			if err := withoutCores(); err != nil {
+				return err
+			}
 			return run(cmd.Context(), l)
 		},
 	}
@@ -143,4 +148,13 @@ func ownBinary() (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(path)
+}
+
+// withoutCores keeps the memory of this process, and of all that it starts, out of
+// files: it holds secrets.
+func withoutCores() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("turn core dumps off: %w", err)
+	}
+	return nil
 }

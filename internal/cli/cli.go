@@ -100,7 +100,7 @@ func New(o Options) *cobra.Command {
 	root.AddCommand(
 		a.upCommand(), a.listCommand(), a.describeCommand(), a.endpointsCommand(), a.logsCommand(),
 		a.modifyCommand(), a.downCommand(), a.psqlCommand(),
-		a.awsCommand(), a.envCommand(), a.doctorCommand(), a.serverCommand(), a.usersCommand(), a.auditCommand(),
+		a.awsCommand(), a.envCommand(), a.doctorCommand(), a.serverCommand(), a.usersCommand(), a.auditCommand(), sbomCommand(),
 	)
 	return root
 }

@@ -58,7 +58,7 @@ func defaultRoot() string {
 // passed through by the clusters' user ids; the rest is the installation's own.
 func (l Layout) Create() error {
 	for dir, mode := range map[string]os.FileMode{
-		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, l.Mirrored(): 0o711, l.Stalls(): 0o700, filepath.Join(l.RunDir(), "pg"): 0o711, filepath.Join(l.RunDir(), "feed"): 0o711,
+		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, l.Mirrored(): 0o711, l.Stalls(): 0o700, filepath.Join(l.RunDir(), "pg"): 0o711, l.Feeds(): 0o711,
 		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700, l.LogEvents(): 0o700,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
@@ -212,8 +212,11 @@ func (l Layout) NodeSocket() string { return filepath.Join(l.RunDir(), "node.soc
 
 // FeedDir has the socket at which a cluster's readers get their WAL.
 func (l Layout) FeedDir(clusterID string) string {
-	return filepath.Join(l.RunDir(), "feed", strings.TrimPrefix(clusterID, "cluster-"))
+	return filepath.Join(l.Feeds(), strings.TrimPrefix(clusterID, "cluster-"))
 }
+
+// Feeds has the FeedDirs of all clusters.
+func (l Layout) Feeds() string { return filepath.Join(l.RunDir(), "feed") }
 
 // Instance is the directory of a DB instance, in its zone: data, log, secrets.
 func (l Layout) Instance(zone, clusterID, instanceID string) string {

@@ -44,6 +44,11 @@ type Config struct {
 	LogEvents string
 	// ServerLogs are what clusters export to CloudWatch Logs; nothing if it is nil.
 	ServerLogs logs.Reader
+	// Bundle has the certificates that clients check endpoints with; nothing is served
+	// if it is nil.
+	Bundle func() ([]byte, error)
+	// Requests and Failures bound what principals may ask, and who signs wrongly; no limit if zero.
+	Requests, Failures awswire.Rate
 	// URL is the region's own, for links in messages of SNS.
 	URL string
 	// EndpointTLS is how clusters' endpoints are trusted; nil: they are spoken to in
@@ -88,6 +93,8 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 		Logger:      cfg.Logger,
 		Registry:    cfg.Registry,
 		Translate:   translate,
+		Requests:    cfg.Requests,
+		Failures:    cfg.Failures,
 	})
 	if err != nil {
 		return nil, err
@@ -95,6 +102,10 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && r.URL.Path == sns.CertificatePath {
 			topics.Certificate.ServeHTTP(w, r)
+			return
+		}
+		if r.Method == http.MethodGet && r.URL.Path == BundlePath && cfg.Bundle != nil {
+			serveBundle(w, cfg)
 			return
 		}
 		api.ServeHTTP(w, r)
@@ -108,6 +119,20 @@ func secretText(ctx context.Context, api *awswire.Handler, arn string) (string, 
 		return "", err
 	}
 	return aws.ToString(out.(*smapi.GetSecretValueOutput).SecretString), nil
+}
+
+// BundlePath is where AWS has its bundle of certificates, on another host.
+const BundlePath = "/global/global-bundle.pem"
+
+func serveBundle(w http.ResponseWriter, cfg Config) {
+	text, err := cfg.Bundle()
+	if err != nil {
+		cfg.Logger.Error("region: no bundle of certificates", "error", err)
+		http.Error(w, "the bundle cannot be read", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-pem-file")
+	_, _ = w.Write(text)
 }
 
 // How often the logs of servers are exported, and what is too old is removed.

@@ -13,8 +13,10 @@ import (
 type belongings struct {
 	startup startup
 	scram   scramRecord
-	told    map[string]string // the settings in ParameterStatus
-	plain   bool              // backslashes mean nothing in literals, as leavesNothing needs it
+	// admitted says that the client has shown a token, and servers ask for nothing.
+	admitted bool
+	told     map[string]string // the settings in ParameterStatus
+	plain    bool              // backslashes mean nothing in literals, as leavesNothing needs it
 
 	// more says that the session has, or may have, what a new one would not have
 	// and what is not below.
@@ -76,7 +78,7 @@ func (b *belongings) request(typ byte, w *walker, p *progress) {
 
 // giveUp notes that there is more than can be followed.
 func (b *belongings) giveUp() {
-	*b = belongings{startup: b.startup, scram: b.scram, told: b.told, plain: b.plain, units: b.units, more: true}
+	*b = belongings{startup: b.startup, scram: b.scram, admitted: b.admitted, told: b.told, plain: b.plain, units: b.units, more: true}
 }
 
 func (b *belongings) query(w *walker, p *progress) {
@@ -264,5 +266,5 @@ func (b *belongings) replay() []byte {
 
 // portable says whether the session can go on elsewhere.
 func (b *belongings) portable() bool {
-	return !b.more && b.plain && b.scram.complete()
+	return !b.more && b.plain && (b.admitted || b.scram.complete())
 }

@@ -136,13 +136,17 @@ func (s *session) moveBy(ctx context.Context, e Endpoint) error {
 	if !ok {
 		return errNoBackend
 	}
-	keys, err := p.askVerifier(ctx, s.cluster, b, s.has.startup.get("user"))
-	if err != nil {
-		return err
-	}
-	clientKey, ok := s.has.scram.clientKey(keys)
-	if !ok {
-		return &refusal{codeAdminShutdown, "the password of the role was changed", ""}
+	login := func(l *link) error { _, err := l.nextAuth(authOK); return err }
+	if !s.has.admitted {
+		keys, err := p.askVerifier(ctx, s.cluster, b, s.has.startup.get("user"))
+		if err != nil {
+			return err
+		}
+		clientKey, ok := s.has.scram.clientKey(keys)
+		if !ok {
+			return &refusal{codeAdminShutdown, "the password of the role was changed", ""}
+		}
+		login = func(l *link) error { return l.authenticate(keys, clientKey) }
 	}
 	select {
 	case p.moves.places <- struct{}{}:
@@ -157,7 +161,7 @@ func (s *session) moveBy(ctx context.Context, e Endpoint) error {
 	if l == nil {
 		return errNoBackend
 	}
-	if err = s.settle(ctx, l, keys, clientKey); err != nil {
+	if err = s.settle(ctx, l, login); err != nil {
 		_ = l.conn.Close()
 		p.release(l.backend)
 	}
@@ -198,13 +202,13 @@ func (p *Proxy) askVerifier(ctx context.Context, cluster string, b Backend, user
 
 // settle logs in at a backend, makes there what the session has, and goes on with
 // it.
-func (s *session) settle(ctx context.Context, l *link, keys scramKeys, clientKey []byte) error {
+func (s *session) settle(ctx context.Context, l *link, login func(*link) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.conn.Close() })
 	defer stop()
 	if err := l.conn.SetDeadline(time.Now().Add(s.proxy.limits.Answer)); err != nil {
 		return err
 	}
-	if err := l.authenticate(keys, clientKey); err != nil {
+	if err := login(l); err != nil {
 		return lastWord(err)
 	}
 	told, key, err := l.welcome()

@@ -38,6 +38,11 @@ func (v *visitor) findBackend(ctx context.Context, s startup) (*session, error) 
 		o := f.current.Load()
 		l, err := f.reach(ctx, o, s)
 		if l != nil {
+			if refused := v.admit(ctx, s, l); refused != nil {
+				_ = l.conn.Close()
+				p.release(l.backend)
+				return nil, refused
+			}
 			var begun *session
 			if begun, err = v.begin(s, l); err == nil {
 				return begun, nil

@@ -6,6 +6,8 @@ import "github.com/prometheus/client_golang/prometheus"
 const (
 	refusedBySecurityGroup = "security_group"
 	refusedByLimit         = "limit"
+	refusedByToken         = "token" // of IAM
+	refusedByGuard         = "failed_logins"
 	refusedByProtocol      = "protocol" // what was asked for is malformed or not allowed
 	refusedForWantOfServer = "no_backend"
 )

@@ -47,6 +47,9 @@ type Config struct {
 	// carried over to another server. Nil: none is.
 	Verifier func(ctx context.Context, cluster aurora.DBCluster, b Backend, user string) (verifier string, err error)
 
+	// CheckToken says why somebody is not let in with a token of IAM. Nil: nobody is.
+	CheckToken func(ctx context.Context, l Login) error
+
 	Limits Limits
 }
 
@@ -99,6 +102,7 @@ type Proxy struct {
 	buffers *buffers
 	running sync.WaitGroup // listeners and connections
 	moves   moves
+	guard   guard
 
 	mu       sync.Mutex
 	closed   bool
@@ -116,7 +120,7 @@ func NewProxy(c Config) *Proxy {
 	p := &Proxy{
 		config: c, limits: c.Limits.withDefaults(), router: NewRouter(c.Names), log: c.Logger, buffers: newBuffers(),
 		fronts: map[string]*front{}, sessions: map[*session]struct{}{},
-		keys: map[cancelKey]*session{}, load: map[string]int{}, moves: newMoves(),
+		keys: map[cancelKey]*session{}, load: map[string]int{}, moves: newMoves(), guard: guard{seen: map[attempt]*failures{}},
 	}
 	p.metrics = newMetrics(c.Registry, func() float64 {
 		p.mu.Lock()

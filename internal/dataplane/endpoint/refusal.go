@@ -9,6 +9,7 @@ const (
 	codeProtocolViolation    = "08P01"
 	codeUnsupported          = "0A000"
 	codeInvalidAuthorization = "28000"
+	codeWrongPassword        = "28P01"
 	codeTooManyConnections   = "53300"
 	codeAdminShutdown        = "57P01"
 	codeCannotConnectNow     = "57P03"

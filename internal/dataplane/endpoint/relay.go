@@ -283,10 +283,20 @@ func (s *session) readGreeting(b []byte) (n int, ready bool, err error) {
 				s.end(&refusal{codeCannotConnectNow, fmt.Sprintf("DB instance %s is the writer no longer", s.backend.Name), "Try again."})
 				return n, false, errEnding
 			}
+		case 'E':
+			if sqlState(m[headerBytes:]) == codeWrongPassword {
+				s.proxy.guard.failed(s.attempt(), time.Now())
+			}
 		case 'Z':
+			s.proxy.guard.succeeded(s.attempt())
 			return n, true, nil
 		}
 	}
+}
+
+// attempt is what the login counted as.
+func (s *session) attempt() attempt {
+	return attempt{s.about.Client.Addr().Unmap(), s.cluster, s.about.User}
 }
 
 // exchangeKey puts our own cancel key in the place of the backend's.

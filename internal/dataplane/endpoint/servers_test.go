@@ -87,7 +87,7 @@ func (x *servers) start(ctx context.Context) error {
 func newServer(installation postgres.Installation, dir, name string) postgres.Server {
 	s := postgres.Server{
 		Installation: installation, Name: name,
-		Dir: filepath.Join(dir, name), SocketDir: filepath.Join(dir, name, "run"),
+		Dir: filepath.Join(dir, name), SocketDir: filepath.Join(dir, name, "run"), Reach: []string{filepath.Join(dir, "w1", "run")},
 		AdminPassword: strings.Repeat("a", 32), ReplicationPassword: strings.Repeat("r", 32),
 	}
 	if os.Geteuid() == 0 {

@@ -97,6 +97,7 @@ func newSession(v *visitor, s startup, l *link) (*session, error) {
 	x.wake.L = &x.mu
 	if x.proxy.config.Verifier != nil && (e.Kind == KindWriter || e.Kind == KindReader) && l.backend.Role == aurora.RoleWriter {
 		x.has = newBelongings(s)
+		x.has.admitted = v.admitted
 	}
 	var err error
 	if x.toward, err = newStream(x.client, x.proxy.buffers); err != nil {

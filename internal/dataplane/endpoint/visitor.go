@@ -29,6 +29,8 @@ type visitor struct {
 	addr    netip.AddrPort
 	client  Client
 	allowed bool // by the security groups
+	// admitted says that the client has shown its token.
+	admitted bool
 }
 
 // serve carries a connection from its first byte to its end. It gives its place
@@ -146,7 +148,10 @@ func (v *visitor) connect(ctx context.Context, p packet) error {
 	}
 	if v.front.current.Load().ForceTLS && !v.encrypted() {
 		m.refused.WithLabelValues(refusedByProtocol).Inc()
-		return refuseWithoutTLS(v.addr.Addr(), s)
+		return refuseWithoutTLS(v.addr.Addr(), s, "rds.force_ssl of the DB cluster parameter group wants TLS: connect with sslmode=require or better.")
+	}
+	if err := v.slow(ctx, s); err != nil {
+		return err
 	}
 	session, err := v.findBackend(ctx, s)
 	if err != nil {
@@ -159,12 +164,31 @@ func (v *visitor) connect(ctx context.Context, p packet) error {
 }
 
 // refuseWithoutTLS says what PostgreSQL says when its pg_hba.conf wants encryption.
-func refuseWithoutTLS(from netip.Addr, s startup) error {
+func refuseWithoutTLS(from netip.Addr, s startup, hint string) error {
 	return &refusal{
 		codeInvalidAuthorization,
 		fmt.Sprintf("no pg_hba.conf entry for host %q, user %q, database %q, no encryption", from.Unmap(), s.get("user"), s.database()),
-		"rds.force_ssl of the DB cluster parameter group wants TLS: connect with sslmode=require or better.",
+		hint,
 	}
+}
+
+// attempt is what a login counts as.
+func (v *visitor) attempt(s startup) attempt {
+	return attempt{v.addr.Addr().Unmap(), v.front.current.Load().Cluster, s.get("user")}
+}
+
+// slow has a client wait whose logins have failed.
+func (v *visitor) slow(ctx context.Context, s startup) error {
+	d, ok := v.front.proxy.guard.delay(v.attempt(s), time.Now())
+	if !ok {
+		v.front.proxy.metrics.refused.WithLabelValues(refusedByGuard).Inc()
+		v.front.warn("too many failed logins", "client", v.addr, "endpoint", v.front.current.Load().ID, "user", s.get("user"))
+		return &refusal{codeTooManyConnections, "too many failed logins from this address", "Wait half a minute."}
+	}
+	if d > 0 {
+		pause(ctx, d)
+	}
+	return ctx.Err()
 }
 
 // refuseByFirewall says which rules there are, to the client and in the log.

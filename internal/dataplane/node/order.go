@@ -9,6 +9,7 @@ import (
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
 	"github.com/daybreakdb/daybreak/internal/aurora/parameter"
+	"github.com/daybreakdb/daybreak/internal/dataplane/contain"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/layout"
@@ -92,6 +93,7 @@ func (n *node) server(o order) (postgres.Server, error) {
 		Name: o.instance, UID: o.osUser,
 		Dir:       n.config.Layout.Instance(o.zone, o.cluster, o.instance),
 		SocketDir: n.config.Layout.InstanceSocketDir(o.instance),
+		Reach:     []string{n.config.Layout.Feeds(), n.config.Layout.Mirrored()},
 	}
 	return s, s.DerivePasswords(secret)
 }
@@ -117,6 +119,19 @@ func (n *node) settings(o order) postgres.Config {
 	}
 	c.Upstream = &postgres.Upstream{SocketDir: n.at(o.leader).FeedDir(o.cluster)}
 	return c
+}
+
+// limits keep a server that goes wrong from taking the host along: twice the memory
+// of its class, for the page cache counts too, and more processes than it has any use
+// for.
+func (n *node) limits(o order) contain.Limits {
+	const least, otherProcesses = 1 << 30, 512
+	c := n.settings(o)
+	connections, err := strconv.Atoi(c.Parameters["max_connections"])
+	if err != nil {
+		connections = 5000 // the most that Aurora's formula gives
+	}
+	return contain.Limits{Memory: max(2*c.Memory, least), Processes: connections + otherProcesses}
 }
 
 // evaluate puts numbers in the place of formulas. One that has no value stays, and

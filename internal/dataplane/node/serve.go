@@ -74,6 +74,7 @@ func (w *worker) start(ctx context.Context, s postgres.Server, o order) error {
 	if dropped {
 		w.log.Warn("node: WAL of a new timeline that was received in part is dropped: it comes again")
 	}
+	s.Limits = w.limits(o)
 	p, err := s.Start(ctx, map[string]string{
 		// One syncfs before recovery in place of an fsync of each of a thousand files.
 		"recovery_init_sync_method": "syncfs",

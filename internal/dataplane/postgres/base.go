@@ -80,7 +80,7 @@ func (s Server) BaseBackup(ctx context.Context, from Upstream, path string) erro
 		cmd.Stdout = w
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
-		if err := cmd.Run(); err != nil {
+		if err := s.runContained(cmd); err != nil {
 			return &commandError{program: "pg_basebackup", stderr: lastBytes([]byte(stderr.String()), logTail), err: err}
 		}
 		return nil

@@ -53,7 +53,7 @@ func (s Server) run(ctx context.Context, uid int, dir string, stdin io.Reader, p
 	cmd.WaitDelay = interruptGrace
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	if err := s.runContained(cmd); err != nil {
 		return "", &commandError{program: program, stderr: lastBytes(stderr.Bytes(), logTail), err: err}
 	}
 	return stdout.String(), nil

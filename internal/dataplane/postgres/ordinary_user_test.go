@@ -13,7 +13,7 @@ import (
 )
 
 // TestServerOfAnOrdinaryUser runs a server's life as an ordinary user. As root
-// it runs itself again as nobody.
+// it runs itself again as nobody, with what else differs for such a user.
 func TestServerOfAnOrdinaryUser(t *testing.T) {
 	if os.Geteuid() == 0 {
 		runAsNobody(t)
@@ -75,7 +75,7 @@ func runAsNobody(t *testing.T) {
 	if err := os.Chown(home, uid, gid); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(testContext(t), binary, "-test.run=^TestServerOfAnOrdinaryUser$", "-test.v")
+	cmd := exec.CommandContext(testContext(t), binary, "-test.run=^(TestServerOfAnOrdinaryUser|TestInvariant11SuperuserReachesNothingElse)$", "-test.v")
 	cmd.Dir = home
 	cmd.Env = []string{"TMPDIR=" + home, "HOME=" + home, "PATH=" + os.Getenv("PATH"), "DAYBREAK_PG_BINDIR=" + os.Getenv("DAYBREAK_PG_BINDIR")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
@@ -84,6 +84,7 @@ func runAsNobody(t *testing.T) {
 		t.Fatalf("as nobody: %v\n%s", err, out)
 	}
 	contains(t, "the run as nobody", string(out), "--- PASS: TestServerOfAnOrdinaryUser")
+	contains(t, "the run as nobody", string(out), "--- PASS: TestInvariant11SuperuserReachesNothingElse")
 }
 
 // copySelf puts the test program where other users can run it.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/daybreakdb/daybreak/internal/dataplane/contain"
 )
 
 // removeGrace is how long a server to be removed may take to stop by itself.
@@ -26,6 +28,7 @@ func (s Server) Remove(ctx context.Context) error {
 	if err := s.killAll(ctx); err != nil {
 		return err
 	}
+	contain.Unlimit(s.controlGroup())
 	s.removeSharedMemory()
 	if err := s.hide(); err != nil {
 		return err

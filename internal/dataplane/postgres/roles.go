@@ -62,11 +62,18 @@ func guardSQL() []string {
 // hba lets us in as AdminRole, standbys as ReplicationRole, and tenants into
 // every database but ours. There is no TCP and no authentication by user id:
 // what a tenant connects to from inside the server needs a password too.
+//
+// Members of rds_iam are let in without one. By that the endpoint knows them, and asks
+// their clients for a token before it lets them at the server: only the service and
+// the server itself reach the socket, and what connects from inside a server for
+// others than superusers (dblink, postgres_fdw) takes no connection that asked for no
+// password.
 const hba = `# Written by daybreak. Changes are overwritten.
 local  all          rdsadmin      scram-sha-256
 local  replication  rdsrepladmin  scram-sha-256
 local  all          rdsrepladmin  reject
 local  replication  all           reject
 local  rdsadmin     all           reject
+local  all          +rds_iam      trust
 local  all          all           scram-sha-256
 `

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/daybreakdb/daybreak/internal/dataplane/contain"
 	"github.com/daybreakdb/daybreak/internal/layout"
 )
 
@@ -49,6 +50,11 @@ type Server struct {
 	// which must not be root. Other values need root. The servers that copy from
 	// each other have the same uid.
 	UID int
+	// Reach are directories in which sockets of whom the server follows appear; it
+	// sees no others.
+	Reach []string
+	// Limits bound what it uses, where the host can do that.
+	Limits contain.Limits
 
 	// AdminPassword and ReplicationPassword are random, of at least 32
 	// characters, and equal in all servers that are copies of each other.
@@ -136,7 +142,7 @@ func (s Server) prepare() error {
 	if err := os.Chmod(s.Dir, 0o711); err != nil {
 		return err
 	}
-	for _, dir := range []string{s.LogDir(), s.SocketDir} {
+	for _, dir := range []string{s.LogDir(), s.SocketDir, s.injectDir()} {
 		if err := s.ownDir(dir); err != nil {
 			return err
 		}

@@ -57,6 +57,7 @@ func newServer(t testing.TB, dir, name string) Server {
 	s := Server{
 		Installation: installation(t), Name: name,
 		Dir: filepath.Join(dir, name), SocketDir: filepath.Join(dir, "run", name),
+		Reach:               []string{filepath.Join(dir, "run")},
 		AdminPassword:       "admin:\\' 0123456789012345678901234567",
 		ReplicationPassword: "repl:\\' 01234567890123456789012345678",
 	}

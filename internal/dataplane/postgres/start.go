@@ -120,11 +120,20 @@ func (s Server) spawn(args []string) (*Process, error) {
 	cmd.Dir = s.dataDir()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attributes(s.UID)
-	if err := cmd.Start(); err != nil {
+	box, err := s.box()
+	if err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	if err := box.Do(cmd.Start); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	pid := cmd.Process.Pid
 	pidfd, err := openPidfd(pid)
+	if err == nil {
+		if err = s.limit(pid); err != nil {
+			_ = pidfd.Close()
+		}
+	}
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()

@@ -101,6 +101,7 @@ func (s *stand) server(name string) postgres.Server {
 	return postgres.Server{
 		Installation: s.found, Name: name, UID: s.uid,
 		Dir: filepath.Join(s.layout.Zones(), "xa", name), SocketDir: s.layout.InstanceSocketDir(name),
+		Reach:         []string{s.layout.Feeds()},
 		AdminPassword: testPassword, ReplicationPassword: testPassword,
 	}
 }

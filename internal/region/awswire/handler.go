@@ -36,6 +36,9 @@ type Config struct {
 	// Authorize says why a call is not allowed; nothing if it is. If it is nil,
 	// whoever has credentials may do everything.
 	Authorize func(ctx context.Context, c Call) (denied string, err error)
+	// Requests is how often each principal may call, and Failures how often an address
+	// may come with wrong signatures of an access key. Beyond these answers are Throttling.
+	Requests, Failures Rate
 	// Now is the clock that signatures are compared with; time.Now if nil.
 	Now func() time.Time
 }
@@ -47,6 +50,8 @@ type Handler struct {
 	services map[string]*Service
 	metrics  *metrics
 	region   *regexp.Regexp
+	requests *limiter // by the principal's ARN
+	failures *limiter // by the address and the access key
 	// compressors are *compressor, buffers *[]byte: what an answer needs only until
 	// it is sent.
 	compressors, buffers sync.Pool
@@ -63,6 +68,7 @@ func NewHandler(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{
 		Config: cfg, services: map[string]*Service{}, metrics: m,
+		requests: newLimiter(cfg.Requests), failures: newLimiter(cfg.Failures),
 		region: regexp.MustCompile(`^[a-z]{2,16}(-[a-z]{1,16}){0,3}-[0-9]{1,2}$`),
 	}
 	for _, s := range cfg.Services {
@@ -121,7 +127,7 @@ func (h *Handler) serve(w http.ResponseWriter, x *exchange, buf []byte) (answer 
 	if err != nil {
 		return nil, err
 	}
-	if err := h.authenticate(x, s, ref, body); err != nil {
+	if err := h.admit(x, s, ref, body); err != nil {
 		return nil, err
 	}
 	if x.service == nil {
@@ -202,6 +208,28 @@ func (h *Handler) anonymous(x *exchange) *Service {
 	}
 	return nil
 }
+
+// admit verifies who sent the request, and that they do not send too many.
+func (h *Handler) admit(x *exchange, s *signature, ref refusal, body []byte) error {
+	who, _, _ := net.SplitHostPort(x.request.RemoteAddr)
+	if s != nil {
+		who += " " + s.accessKeyID // so that nobody is held for what others at an address do
+	}
+	if !h.failures.any(who, h.Now()) {
+		return errThrottled()
+	}
+	if err := h.authenticate(x, s, ref, body); err != nil {
+		h.failures.take(who, h.Now())
+		return err
+	}
+	if x.unsigned == "" && !h.requests.take(x.id.ARN, h.Now()) {
+		return errThrottled()
+	}
+	return nil
+}
+
+// errThrottled is what SDKs wait and try again after.
+func errThrottled() *Error { return BadRequestf("Throttling", "Rate exceeded") }
 
 // authenticate verifies who sent the request.
 func (h *Handler) authenticate(x *exchange, s *signature, ref refusal, body []byte) error {

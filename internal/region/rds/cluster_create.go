@@ -76,7 +76,7 @@ func refuseCluster(in *rds.CreateDBClusterInput) error {
 	return refuseOthers(in, "DBClusterIdentifier", "Engine", "EngineMode", "EngineVersion", "EngineLifecycleSupport", "DatabaseName",
 		"MasterUsername", "MasterUserPassword", "ManageMasterUserPassword", "MasterUserSecretKmsKeyId", "Port", "DBSubnetGroupName", "VpcSecurityGroupIds", "AvailabilityZones", "NetworkType",
 		"DBClusterParameterGroupName", "StorageEncrypted", "KmsKeyId", "StorageType", "AutoMinorVersionUpgrade",
-		"DeletionProtection", "CopyTagsToSnapshot", "EnableCloudwatchLogsExports", "BackupRetentionPeriod", "PreferredBackupWindow",
+		"DeletionProtection", "CopyTagsToSnapshot", "EnableIAMDatabaseAuthentication", "EnableCloudwatchLogsExports", "BackupRetentionPeriod", "PreferredBackupWindow",
 		"PreferredMaintenanceWindow", "ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn",
 		"EnablePerformanceInsights", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "Tags", "PreSignedUrl", "EnableHttpEndpoint")
 }
@@ -127,7 +127,7 @@ func newCluster(c scope, in *rds.CreateDBClusterInput) (aurora.DBCluster, error)
 		MasterUsername: aws.ToString(in.MasterUsername), MasterPasswordGeneration: 1,
 		Port:             int(aws.ToInt32(in.Port)),
 		StorageEncrypted: aws.ToBool(in.StorageEncrypted), StorageType: aws.ToString(in.StorageType),
-		DeletionProtection: aws.ToBool(in.DeletionProtection), CopyTagsToSnapshot: aws.ToBool(in.CopyTagsToSnapshot),
+		IAMDatabaseAuth: aws.ToBool(in.EnableIAMDatabaseAuthentication), DeletionProtection: aws.ToBool(in.DeletionProtection), CopyTagsToSnapshot: aws.ToBool(in.CopyTagsToSnapshot),
 		CloudwatchLogExports: in.EnableCloudwatchLogsExports, NetworkType: "IPV4",
 		BackupRetentionPeriod:  max(1, int(aws.ToInt32(in.BackupRetentionPeriod))),
 		EngineLifecycleSupport: aws.ToString(in.EngineLifecycleSupport),

@@ -95,7 +95,7 @@ func checkModifyCluster(in *rds.ModifyDBClusterInput) error {
 	}
 	err := refuseOthers(in, "DBClusterIdentifier", "NewDBClusterIdentifier", "ApplyImmediately", "AllowMajorVersionUpgrade", "EngineMode", "EngineVersion", "EngineLifecycleSupport",
 		"MasterUserPassword", "ManageMasterUserPassword", "RotateMasterUserPassword", "MasterUserSecretKmsKeyId", "Port", "VpcSecurityGroupIds", "NetworkType", "DBClusterParameterGroupName", "DBInstanceParameterGroupName",
-		"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot",
+		"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "EnableIAMDatabaseAuthentication", "CopyTagsToSnapshot",
 		"CloudwatchLogsExportConfiguration", "BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",
 		"ServerlessV2ScalingConfiguration", "MonitoringInterval", "MonitoringRoleArn", "EnablePerformanceInsights",
 		"PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "EnableHttpEndpoint")
@@ -120,6 +120,7 @@ func (s *service) modifyCluster(v *aurora.DBCluster, in *rds.ModifyDBClusterInpu
 	spec := &v.Spec
 	set(&spec.HTTPEndpoint, in.EnableHttpEndpoint)
 	set(&spec.DeletionProtection, in.DeletionProtection)
+	set(&spec.IAMDatabaseAuth, in.EnableIAMDatabaseAuthentication)
 	set(&spec.CopyTagsToSnapshot, in.CopyTagsToSnapshot)
 	set(&spec.StorageType, in.StorageType)
 	setInt(&spec.BackupRetentionPeriod, in.BackupRetentionPeriod)

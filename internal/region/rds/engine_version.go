@@ -130,7 +130,7 @@ func (s *service) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rd
 				LicenseModel: aws.String(licenseModel), AvailabilityZones: zones, Vpc: aws.Bool(true), StorageType: aws.String("aurora"),
 				SupportedEngineModes: []string{"provisioned"}, SupportedNetworkTypes: []string{"IPV4"}, SupportsClusters: aws.Bool(true),
 				SupportsStorageEncryption: aws.Bool(true), MultiAZCapable: aws.Bool(false), ReadReplicaCapable: aws.Bool(false),
-				SupportsEnhancedMonitoring: aws.Bool(false), SupportsGlobalDatabases: aws.Bool(false), SupportsIAMDatabaseAuthentication: aws.Bool(false),
+				SupportsEnhancedMonitoring: aws.Bool(false), SupportsGlobalDatabases: aws.Bool(false), SupportsIAMDatabaseAuthentication: aws.Bool(true),
 				SupportsIops: aws.Bool(false), SupportsKerberosAuthentication: aws.Bool(false), SupportsPerformanceInsights: aws.Bool(false),
 				SupportsStorageAutoscaling: aws.Bool(false), OutpostCapable: aws.Bool(false),
 			})

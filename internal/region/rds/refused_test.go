@@ -63,7 +63,6 @@ func TestClustersThatAreRefused(t *testing.T) {
 		{"a global cluster", func(i *in) { i.GlobalClusterIdentifier = str("world") }, "GlobalClusterNotFoundFault", "world"},
 		{"serverless v1", func(i *in) { i.EngineMode = str("serverless") }, "InvalidParameterValue", "serverless"},
 		{"a managed password", func(i *in) { i.ManageMasterUserPassword = aws.Bool(true) }, "InvalidParameterCombination", "ManageMasterUserPassword"},
-		{"IAM authentication", func(i *in) { i.EnableIAMDatabaseAuthentication = aws.Bool(true) }, "InvalidParameterCombination", "EnableIAMDatabaseAuthentication"},
 		{"an option of other engines", func(i *in) { i.EnableLimitlessDatabase = aws.Bool(true) }, "InvalidParameterCombination", "EnableLimitlessDatabase"},
 		{"a storage type of RDS", func(i *in) { i.StorageType = str("gp3") }, "StorageTypeNotSupported", "gp3"},
 		{"a key without encryption", func(i *in) { i.KmsKeyId = str("alias/aws/rds") }, "InvalidParameterCombination", "StorageEncrypted"},
@@ -152,7 +151,6 @@ func TestChangesAndDeletionsThatAreRefused(t *testing.T) {
 	wantCode(t, "a version without instances", modify(api.ModifyDBClusterInput{EngineVersion: str("15.10")}), "InvalidDBClusterStateFault")
 	wantCode(t, "an unknown version", modify(api.ModifyDBClusterInput{EngineVersion: str("16.1")}), "InvalidParameterCombination")
 	wantCode(t, "an unknown security group", modify(api.ModifyDBClusterInput{VpcSecurityGroupIds: []string{"sg-00000000"}}), "InvalidParameterValue")
-	wantCode(t, "IAM authentication", modify(api.ModifyDBClusterInput{EnableIAMDatabaseAuthentication: aws.Bool(true)}), "InvalidParameterCombination")
 	if c := r.stored(t, "demo"); c.Generation != 1 {
 		t.Errorf("refused changes left something: %+v", c)
 	}

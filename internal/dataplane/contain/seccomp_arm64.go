@@ -1,0 +1,10 @@
+package contain
+
+import "golang.org/x/sys/unix"
+
+const (
+	auditArch        = unix.AUDIT_ARCH_AARCH64
+	firstForeignCall = 0xffffffff
+)
+
+var callsOfArch []uint32
