@@ -93,7 +93,7 @@ func runAPIs(ctx context.Context, group *errgroup.Group, in installation, regist
 	if err != nil {
 		return err
 	}
-	group.Go(func() error { return serveRegion(ctx, in, keys, registry) })
+	group.Go(func() error { return serveRegion(ctx, in, registry) })
 	p := newPlatform(in, keys, engine)
 	group.Go(func() error { return servePlatform(ctx, in, keys, p, registry, notice) })
 	group.Go(func() error { return engine.Run(ctx) })
