@@ -23,7 +23,7 @@ func (c restJSONCodec) parse(s *Service, r *http.Request, body []byte) (call, er
 		return call{operation: operation}, err
 	}
 	return call{operation: operation, decode: func(a *action, in any) error {
-		return jsonDecoder{c.missing}.structure(a.input, object, "", reflect.ValueOf(in).Elem())
+		return jsonDecoder(c).structure(a.input, object, "", reflect.ValueOf(in).Elem())
 	}}, nil
 }
 

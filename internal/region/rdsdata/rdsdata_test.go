@@ -279,6 +279,7 @@ func refused(t *testing.T, d demo) {
 	wantCode(t, "no ARN", err, "BadRequestException", "Invalid database resource ARN")
 	_, err = d.exec("select 1", func(in *api.ExecuteStatementInput) { in.Database = aws.String("none") })
 	wantCode(t, "no database", err, "DatabaseErrorException", "3D000")
+	//lint:ignore SA1019 old clients still call it
 	_, err = d.ExecuteSql(t.Context(), &api.ExecuteSqlInput{DbClusterOrInstanceArn: arnOf("demo"), AwsSecretStoreArn: aws.String(secret), SqlStatements: aws.String("select 1")})
 	wantCode(t, "ExecuteSql", err, "UnsupportedOperation", "deprecated")
 }
