@@ -98,6 +98,14 @@ type DBClusterSpec struct {
 	// with them: no server depends on them.
 	CustomEndpoints []CustomEndpoint `json:"customEndpoints,omitempty"`
 
+	// Restore is what the cluster's data is restored from; nil: it begins empty.
+	Restore *RestoreSource `json:"restore,omitempty"`
+	// ArchiveGeneration grows with every request for all that was committed to be in
+	// the archive. Generation does not grow with it.
+	ArchiveGeneration int64 `json:"archiveGeneration,omitempty"`
+	// KeepBackups says that the automated backups of a cluster that is deleted stay.
+	KeepBackups bool `json:"keepBackups,omitempty"`
+
 	// Stopped has when a user stopped the cluster (StopDBCluster); nil: it is to run.
 	Stopped *time.Time `json:"stopped,omitempty"`
 
@@ -233,6 +241,8 @@ type DBClusterStatus struct {
 	// derived from, sealed for InternalSecretPurpose.
 	InternalSecret []byte `json:"internalSecret,omitempty"`
 
+	// Backup is the base backup that is to be made, if any.
+	Backup *BackupOrder `json:"backup,omitempty"`
 	// Handover is the planned change of writer that is going on, if any.
 	Handover *Handover `json:"handover,omitempty"`
 	// Retained is the data of a cluster that has no instance. The next instance
@@ -315,6 +325,8 @@ type VolumeReport struct {
 	LogRemoved []string `json:"logRemoved,omitempty"`
 	// LogMove is how far the order in Status.LogMove is.
 	LogMove LogMoveReport `json:"logMove,omitzero"`
+	// Archived is the last Spec.ArchiveGeneration that was met.
+	Archived ArchiveMark `json:"archived,omitzero"`
 	// Log is how the log is, for people; the data path does not depend on it.
 	Log LogReport `json:"log,omitzero"`
 }

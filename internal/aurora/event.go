@@ -23,6 +23,7 @@ type Event struct {
 const (
 	SourceDBCluster  = "db-cluster"
 	SourceDBInstance = "db-instance"
+	SourceDBSnapshot = "db-cluster-snapshot"
 )
 
 // FailoverStarted: a reader takes over, in the writer's zone or in another.
@@ -158,4 +159,33 @@ func clusterEvent(c *DBCluster, id, category, message string) Event {
 func instanceEvent(in *DBInstance, id, category, message string) Event {
 	return Event{Account: in.Account, Region: in.Region, SourceType: SourceDBInstance, SourceID: in.Spec.Identifier,
 		EventID: id, Categories: []string{category}, Message: message}
+}
+
+// SnapshotStarted and SnapshotCreated: a manual snapshot is being made, or complete.
+func SnapshotStarted(s *DBClusterSnapshot) Event {
+	return snapshotEvent(s, "RDS-EVENT-0074", "Creating manual cluster snapshot.")
+}
+func SnapshotCreated(s *DBClusterSnapshot) Event {
+	return snapshotEvent(s, "RDS-EVENT-0075", "Manual cluster snapshot created.")
+}
+
+// AutomatedSnapshotCreated: a base backup is complete.
+func AutomatedSnapshotCreated(c *DBCluster, b *BaseBackup) Event {
+	s := DBClusterSnapshot{Meta: Meta{Account: c.Account, Region: c.Region}, Identifier: b.SnapshotIdentifier(c)}
+	return snapshotEvent(&s, "RDS-EVENT-0169", "Automated cluster snapshot created.")
+}
+
+// ArchiveStopped and ArchiveResumed: the object store of the backups fails, or works
+// again. AWS has no such events.
+func ArchiveStopped(c *DBCluster, since time.Time) Event {
+	return clusterEvent(c, "DAYBREAK-EVENT-0001", "notification",
+		"The backups' object store fails since "+since.Format(time.RFC3339)+": the cluster cannot be restored to later times, and its WAL stays in the log.")
+}
+func ArchiveResumed(c *DBCluster) Event {
+	return clusterEvent(c, "DAYBREAK-EVENT-0002", "notification", "The backups' object store works again.")
+}
+
+func snapshotEvent(s *DBClusterSnapshot, id, message string) Event {
+	return Event{Account: s.Account, Region: s.Region, SourceType: SourceDBSnapshot, SourceID: s.Identifier,
+		EventID: id, Categories: []string{"backup"}, Message: message}
 }

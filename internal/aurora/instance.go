@@ -124,10 +124,11 @@ const (
 type Build string
 
 const (
-	BuildInitdb Build = "initdb" // the cluster's first instance, and only while it is not Initialized
-	BuildCopy   Build = "copy"   // a copy of the upstream
-	BuildAdopt  Build = "adopt"  // the data that the cluster's last instance left
-	BuildLog    Build = "log"    // the base copy, and all WAL since from the log
+	BuildInitdb  Build = "initdb"  // the cluster's first instance, and only while it is not Initialized
+	BuildCopy    Build = "copy"    // a copy of the upstream
+	BuildAdopt   Build = "adopt"   // the data that the cluster's last instance left
+	BuildRestore Build = "restore" // the cluster's first instance, from its Spec.Restore
+	BuildLog     Build = "log"     // the base copy, and all WAL since from the log
 )
 
 // ServerReport is what the node sees of the instance's server. Writer: the node.

@@ -59,7 +59,7 @@ func defaultRoot() string {
 func (l Layout) Create() error {
 	for dir, mode := range map[string]os.FileMode{
 		l.Root: 0o711, l.Zones(): 0o711, l.RunDir(): 0o711, l.Mirrored(): 0o711, l.Stalls(): 0o700, filepath.Join(l.RunDir(), "pg"): 0o711, l.Feeds(): 0o711,
-		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Runs(): 0o700, l.LogEvents(): 0o700,
+		l.Etcd(): 0o700, l.Logs(): 0o700, l.PKI(): 0o700, l.Keys(): 0o700, l.Blobs(): 0o700, l.Backups(): 0o700, l.Runs(): 0o700, l.LogEvents(): 0o700,
 	} {
 		if err := os.MkdirAll(dir, mode); err != nil {
 			return fmt.Errorf("create data directory: %w", err)
@@ -100,6 +100,9 @@ func (l Layout) PKI() string   { return filepath.Join(l.Root, "pki") }
 func (l Layout) Keys() string  { return filepath.Join(l.Root, "keys") }
 func (l Layout) Blobs() string { return filepath.Join(l.Root, "blobs") }
 func (l Layout) Zones() string { return filepath.Join(l.Root, "zones") }
+
+// Backups is the object store of backups, where it is a directory of this host.
+func (l Layout) Backups() string { return filepath.Join(l.Root, "backups") }
 
 // LogEvents has the events of CloudWatch Logs.
 func (l Layout) LogEvents() string { return filepath.Join(l.Root, "log-events") }

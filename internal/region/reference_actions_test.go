@@ -43,15 +43,15 @@ invalid parameters by the JSON services. A parameter that AWS does not have eith
 var differences = map[string]map[string]string{
 	"rds": {
 		"AddRoleToDBCluster":                 "active at once",
-		"CreateDBCluster":                    "aurora-postgresql 15, provisioned; endpoints are IP addresses, or names of --dns-suffix; no restores, replicas or global clusters",
+		"CreateDBCluster":                    "aurora-postgresql 15, provisioned; endpoints are IP addresses, or names of --dns-suffix; no replicas or global clusters",
 		"CreateDBClusterEndpoint":            "the endpoint is an IP address, or a name of --dns-suffix",
 		"CreateDBInstance":                   "members of DB clusters only",
 		"CreateEventSubscription":            "topics of the same account and region; Identifier Link is empty",
-		"DeleteDBCluster":                    "SkipFinalSnapshot only",
+		"CopyDBClusterSnapshot":              "a copy has the key of its source, and is of the same backups",
 		"DescribeCertificates":               "the installation's own authority, by AWS's name",
 		"DescribeDBEngineVersions":           "versions of aurora-postgresql 15; the binaries are the hosts'",
 		"DescribeDBMajorEngineVersions":      "no dates of support",
-		"DescribeEvents":                     "events of clusters, instances and parameter groups",
+		"DescribeEvents":                     "events of clusters, their snapshots, instances and parameter groups",
 		"DescribeGlobalClusters":             "there are none",
 		"DescribeOrderableDBInstanceOptions": "every class can be ordered; a host gives what it has",
 		"DescribePendingMaintenanceActions":  "system-update only: a restart with the host's newest PostgreSQL",
@@ -59,6 +59,8 @@ var differences = map[string]map[string]string{
 		"ModifyCertificates":                 "one authority, the installation's own",
 		"ModifyDBCluster":                    "another engine version is a label within PostgreSQL 15",
 		"ModifyDBInstance":                   "a class is a share of the host's memory; a writer that gets another one hands its role to a reader",
+		"RestoreDBClusterFromSnapshot":       "the data is restored when the cluster gets its first instance",
+		"RestoreDBClusterToPointInTime":      "full-copy only; the data is restored when the cluster gets its first instance",
 		"StopDBCluster":                      "needs an instance; endpoints refuse clients with SQLSTATE 57P03",
 	},
 	"ec2": {

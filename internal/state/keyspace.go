@@ -20,6 +20,10 @@ import (
 //	/daybreak/v1/presence/<host id>                aurora.Presence, on a lease
 //	/daybreak/v1/sights/<resource id>              aurora.Sight, where there are several hosts
 //	/daybreak/v1/silences/<host id>/<resource id>  aurora.Silence, while it lasts
+//	/daybreak/v1/archives/<resource id>            aurora.Archive
+//	/daybreak/v1/base-backups/<resource id>/<id>   aurora.BaseBackup
+//	/daybreak/v1/backup-sets/<resource id>         aurora.BackupSet, of deleted clusters
+//	/daybreak/v1/db-cluster-snapshots/<resource id> aurora.DBClusterSnapshot
 //	/daybreak/v1/events/<time>-<random>            aurora.Event
 //	/daybreak/v1/names/<kind>/<account>/<region>/<name>   resource id: a name that is taken
 //	/daybreak/v1/addresses/<ip>                    resource id and kind of the endpoint that has it
@@ -60,6 +64,24 @@ func Silences(s *Store) Table[aurora.Silence] { return NewTable[aurora.Silence](
 
 // Presence is keyed by host id.
 func Presence(s *Store) Table[aurora.Presence] { return NewTable[aurora.Presence](s, "presence") }
+
+// Archives is keyed by DbClusterResourceId.
+func Archives(s *Store) Table[aurora.Archive] { return NewTable[aurora.Archive](s, "archives") }
+
+// BaseBackups is keyed by DbClusterResourceId and the backup's id.
+func BaseBackups(s *Store) Table[aurora.BaseBackup] {
+	return NewTable[aurora.BaseBackup](s, "base-backups")
+}
+
+// BackupSets is keyed by the DbClusterResourceId of a deleted cluster.
+func BackupSets(s *Store) Table[aurora.BackupSet] {
+	return NewTable[aurora.BackupSet](s, "backup-sets")
+}
+
+// DBClusterSnapshots is keyed by the snapshot's resource id.
+func DBClusterSnapshots(s *Store) Table[aurora.DBClusterSnapshot] {
+	return NewTable[aurora.DBClusterSnapshot](s, "db-cluster-snapshots")
+}
 
 // Addresses is keyed by IP address; the value says which endpoint has it, as
 // "cluster-…/writer".
@@ -110,6 +132,7 @@ const (
 	KindDBCluster     = "db-cluster"
 	KindDBInstance    = "db-instance"
 	KindDBEndpoint    = "db-cluster-endpoint"
+	KindDBSnapshot    = "db-cluster-snapshot"
 	KindDBSubnetGroup = "db-subnet-group"
 	KindSecurityGroup = "security-group" // name is "<vpc id>/<group name>"
 )

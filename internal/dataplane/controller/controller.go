@@ -94,6 +94,7 @@ func (r *controller) dispatch(ctx context.Context) {
 		f.revision, f.count = max(f.revision, item.Revision), f.count+1
 		news[id] = f
 	}
+	r.mirrors.countBackups(news)
 	hosts := r.hosts.see(r.mirrors, time.Now())
 	for id, f := range news {
 		f.hosts = hosts
@@ -121,6 +122,8 @@ type fingerprint struct {
 	hosts    string
 	count    int
 	unheard  int // hosts that hear nothing from the writer
+
+	backups int64 // revision of the newest base backup or snapshot
 }
 
 func (r *controller) start(ctx context.Context, id string) *worker {
@@ -142,6 +145,9 @@ type mirrors struct {
 	presence  *state.Mirror[aurora.Presence]
 	silences  *state.Mirror[aurora.Silence]
 	addresses *state.Mirror[string]
+	archives  *state.Mirror[aurora.Archive]
+	bases     *state.Mirror[aurora.BaseBackup]
+	snapshots *state.Mirror[aurora.DBClusterSnapshot]
 }
 
 func newMirrors(ctx context.Context, s *state.Store) (*mirrors, error) {
@@ -162,6 +168,15 @@ func newMirrors(ctx context.Context, s *state.Store) (*mirrors, error) {
 	if m.silences, err = state.NewMirror(ctx, state.Silences(s)); err != nil {
 		return nil, err
 	}
+	if m.archives, err = state.NewMirror(ctx, state.Archives(s)); err != nil {
+		return nil, err
+	}
+	if m.bases, err = state.NewMirror(ctx, state.BaseBackups(s)); err != nil {
+		return nil, err
+	}
+	if m.snapshots, err = state.NewMirror(ctx, state.DBClusterSnapshots(s)); err != nil {
+		return nil, err
+	}
 	m.addresses, err = state.NewMirror(ctx, state.Addresses(s))
 	return &m, err
 }
@@ -170,6 +185,7 @@ func newMirrors(ctx context.Context, s *state.Store) (*mirrors, error) {
 func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
 	clusters, instances, hosts := m.clusters.Changed(), m.instances.Changed(), m.hosts.Changed()
 	presence, silences := m.presence.Changed(), m.silences.Changed()
+	bases, snapshots := m.bases.Changed(), m.snapshots.Changed()
 	any := make(chan struct{})
 	go func() {
 		defer close(any)
@@ -179,6 +195,8 @@ func (m *mirrors) changed(ctx context.Context) <-chan struct{} {
 		case <-hosts:
 		case <-presence:
 		case <-silences:
+		case <-bases:
+		case <-snapshots:
 		case <-ctx.Done():
 		}
 	}()

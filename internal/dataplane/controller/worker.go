@@ -19,6 +19,9 @@ const (
 	errorPause = 500 * time.Millisecond
 	// timerPause is how often a decision that depends on time is made again.
 	timerPause = time.Second
+	// idlePause is how often a cluster is looked at to which nothing happens: the
+	// backup window begins, or its archive has begun.
+	idlePause = 10 * time.Second
 	// lostPause is how often that is done while a host is lost.
 	lostPause = 200 * time.Millisecond
 	// catchUpTimeout bounds the wait until mirrors have our own write.
@@ -46,9 +49,10 @@ func (w *worker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause := w.step(ctx)
 		var timer <-chan time.Time
-		if pause > 0 {
-			timer = time.After(pause)
+		if pause == 0 {
+			pause = idlePause
 		}
+		timer = time.After(pause)
 		select {
 		case <-w.news:
 		case <-timer:
@@ -108,6 +112,7 @@ type snapshot struct {
 	cluster   int64
 	instances map[string]int64
 	addresses map[string]int64
+	snapshots map[string]int64
 }
 
 func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
@@ -115,7 +120,7 @@ func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
 	if !ok {
 		return snapshot{}, false
 	}
-	s := snapshot{cluster: cluster.Revision, instances: map[string]int64{}, addresses: map[string]int64{}}
+	s := snapshot{cluster: cluster.Revision, instances: map[string]int64{}, addresses: map[string]int64{}, snapshots: map[string]int64{}}
 	s.world = decide.World{Cluster: cluster.Value, Addresses: map[string]string{}}
 	owners := map[string]bool{}
 	for _, item := range w.mirrors.instances.All() {
@@ -138,6 +143,7 @@ func (w *worker) snapshot(ctx context.Context) (snapshot, bool) {
 			s.addresses[item.Key] = item.Revision
 		}
 	}
+	w.seeBackups(&s)
 	return s, true
 }
 
@@ -154,6 +160,7 @@ func (w *worker) commit(ctx context.Context, s snapshot, after decide.World, eve
 	}
 	ops = append(ops, instanceOps...)
 	ops = append(ops, w.addressOps(s, after)...)
+	ops = append(ops, w.snapshotOps(s, after)...)
 	ops = append(ops, state.EventOps(events)...)
 	revision, err := w.config.Store.Commit(ctx, ops...)
 	if err != nil {
@@ -177,7 +184,11 @@ func (w *worker) clusterOps(ctx context.Context, s snapshot, after decide.World)
 			return nil, err
 		}
 		remembered, err := w.rememberDeleted(ctx, before)
-		return append(ops, table.DeleteOp(w.id, s.cluster), remembered), err
+		if err != nil {
+			return nil, err
+		}
+		set, err := w.backupSetOp(ctx, before)
+		return append(ops, table.DeleteOp(w.id, s.cluster), remembered, set), err
 	}
 	if reflect.DeepEqual(before, after.Cluster) {
 		return []state.Op{table.CheckOp(w.id, s.cluster)}, nil

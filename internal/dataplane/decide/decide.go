@@ -30,7 +30,8 @@ func (d *decision) pass() int {
 	}
 	d.dropEndpoints()
 	d.observeUnstartable()
-	if !d.Cluster.DeleteRequested {
+	d.finishSnapshots()
+	if !d.ending() {
 		d.found()
 		d.place()
 		d.layOutLog()
@@ -44,6 +45,7 @@ func (d *decision) pass() int {
 			d.failOver()
 			d.handOver()
 			d.retain()
+			d.backUp()
 		}
 	}
 	d.setTasks()
@@ -118,7 +120,7 @@ func (d *decision) removeInstances() {
 
 // removeCluster deletes what is left of a cluster without instances.
 func (d *decision) removeCluster() {
-	if !d.Cluster.DeleteRequested {
+	if !d.ending() {
 		return
 	}
 	kept := d.Cluster.Status.Retained
@@ -143,5 +145,5 @@ func (d *decision) known(host string) bool {
 
 // deleting says whether the instance is on its way out.
 func (d *decision) deleting(in *aurora.DBInstance) bool {
-	return in.DeleteRequested || d.Cluster.DeleteRequested
+	return in.DeleteRequested || d.ending()
 }

@@ -135,6 +135,8 @@ func (d *decision) clusterReason() string {
 		return "the writer " + w.Spec.Identifier + " is down: " + w.Server.Message
 	case w == nil && st.Initialized && st.Retained == nil:
 		return "the cluster has lost its writer and its data"
+	case d.Archive.Problem != "":
+		return "its WAL is not archived since " + d.Archive.Since.Format(time.RFC3339) + ", and stays in the log: " + d.Archive.Problem
 	}
 	return ""
 }

@@ -10,7 +10,7 @@ func (d *decision) setTasks() {
 			d.do(SetTask{in.ResourceID, task})
 		}
 	}
-	if !d.Cluster.DeleteRequested {
+	if !d.ending() {
 		d.giveTurns()
 	}
 }
@@ -20,7 +20,7 @@ func (d *decision) task(in *aurora.DBInstance) aurora.Task {
 	switch {
 	case task.Role == aurora.RoleNone && (d.deleting(in) || in.Status.Host == ""):
 		return task
-	case d.Cluster.DeleteRequested:
+	case d.ending():
 		return aurora.Task{Role: aurora.RoleRemoved, Term: task.Term}
 	case in.ResourceID == d.Cluster.Status.Writer && d.Cluster.Spec.Stopped == nil:
 		return d.writerTask(in)
@@ -39,7 +39,7 @@ func (d *decision) task(in *aurora.DBInstance) aurora.Task {
 // data must never be built anew.
 func (d *decision) writerTask(in *aurora.DBInstance) aurora.Task {
 	task := in.Status.Task
-	if d.Cluster.Status.Initialized && task.Build == aurora.BuildInitdb {
+	if d.Cluster.Status.Initialized && (task.Build == aurora.BuildInitdb || task.Build == aurora.BuildRestore) {
 		task.Build = ""
 	}
 	if d.writerRuns() {

@@ -37,6 +37,11 @@ type World struct {
 	// Addresses that the cluster's endpoints have: IP address, or host:port of a
 	// published one, to owner.
 	Addresses map[string]string
+	// Archive is how far the cluster's WAL is in the object store, which has the base
+	// backups Bases; Snapshots are those of the cluster that are being created.
+	Archive   aurora.Archive
+	Bases     []aurora.BaseBackup
+	Snapshots []aurora.DBClusterSnapshot
 	// Offer is what the decision may take and nobody else has.
 	Offer Offer
 	// Removed says that the cluster is to be forgotten.
@@ -120,6 +125,7 @@ func (w *World) customAddress(id string) *aurora.Address {
 // of their creation.
 func (w World) clone() World {
 	w.Instances = slices.Clone(w.Instances)
+	w.Snapshots = slices.Clone(w.Snapshots)
 	w.Cluster.Status.CustomEndpoints = slices.Clone(w.Cluster.Status.CustomEndpoints)
 	slices.SortFunc(w.Instances, func(a, b aurora.DBInstance) int {
 		return cmp.Or(a.CreateTime.Compare(b.CreateTime), cmp.Compare(a.ResourceID, b.ResourceID))

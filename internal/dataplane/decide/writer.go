@@ -49,10 +49,16 @@ func (d *decision) chooseWriter() {
 	if !d.founded() || len(st.LogZones) == 0 || st.Initialized && st.Retained == nil {
 		return
 	}
-	if st.Timeline == 0 {
+	restore := d.Cluster.Spec.Restore
+	if st.Timeline == 0 && restore == nil {
 		d.do(SetTimeline{1}) // initdb's
+	} else if st.Timeline == 0 {
+		d.do(SetTimeline{restore.Timeline})
 	}
 	task := aurora.Task{Role: aurora.RoleWriter, Term: d.nextTerm(), Build: aurora.BuildInitdb}
+	if restore != nil {
+		task.Build = aurora.BuildRestore
+	}
 	if st.Initialized {
 		task.Build, task.Adopt = aurora.BuildAdopt, *st.Retained
 	}
@@ -200,7 +206,8 @@ func (d *decision) retain() {
 	case stopped(w):
 		d.do(SetRetained{&aurora.RetainedData{
 			Instance: w.ResourceID, Zone: w.Status.AvailabilityZone, Host: w.Status.Host}})
-		d.do(SetWriter{Term: d.Cluster.Status.Term})
+		// In this term nobody writes: a node opens the log in it, to read the rest.
+		d.do(SetWriter{Term: d.nextTerm()})
 		d.do(RemoveInstance{w.ResourceID})
 	}
 }

@@ -79,6 +79,9 @@ func (n *node) toDrop(c aurora.DBCluster) bool {
 	if !c.DeleteRequested || !slices.Contains(hosts, id) || slices.Contains(c.Volume.LogRemoved, id) || n.toRemove(c) {
 		return false
 	}
+	if kept := c.Status.Retained; kept != nil && !kept.Remove {
+		return false // a final snapshot is made of it
+	}
 	for _, in := range n.instances.All() {
 		if in.Value.Spec.ClusterResourceID == c.ResourceID {
 			return false
@@ -220,5 +223,10 @@ func (n *node) takeBase(ctx context.Context, c aurora.DBCluster, writer order) e
 			slog.Warn("node: an old base copy is left", "cluster", c.ResourceID, "host", old.Host, "error", err)
 		}
 	}
-	return n.wal.Trim(ctx, writer.log(s), wal.LSN(base.LSN))
+	// What is not in the archive stays in the log, however long the archive is away.
+	archive, err := state.Archives(n.config.Store).Get(ctx, c.ResourceID)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	return n.wal.Trim(ctx, writer.log(s), wal.LSN(min(base.LSN, archive.Value.End)))
 }

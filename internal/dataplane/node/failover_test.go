@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestFaultsThatUsersAskForComeTrue(t *testing.T) {
 	s.settled(c, w, r)
 	s.reads(w, "SELECT v FROM t", "1")
 	told, err := state.Events(s.Context(), s.store, time.Now().Add(-time.Hour))
+	told = slices.DeleteFunc(told, func(e aurora.Event) bool { return e.SourceType == aurora.SourceDBSnapshot }) // come when they come
 	if err != nil || len(told) < 2 || told[len(told)-2].EventID != "RDS-EVENT-0004" || told[len(told)-1].EventID != "RDS-EVENT-0006" {
 		t.Errorf("events: %+v, %v", told, err)
 	}

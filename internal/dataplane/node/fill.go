@@ -46,6 +46,8 @@ func (w *worker) fill(ctx context.Context, s postgres.Server, o order) error {
 	case aurora.BuildLog:
 		w.phase(aurora.PhaseBuilding, "base copy and log")
 		return s.RestoreBase(w.config.Layout.Base(o.zone, o.cluster))
+	case aurora.BuildRestore:
+		return w.restore(ctx, s, o)
 	case aurora.BuildAdopt:
 		return w.moveRetained(ctx, s, o)
 	}

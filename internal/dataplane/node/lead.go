@@ -48,7 +48,7 @@ func (w *worker) takeOver(ctx context.Context, s postgres.Server, o order) error
 		}
 		w.process = nil
 	}
-	opened, err := w.wal.Open(ctx, o.log(s), o.task.Term, o.task.Build == aurora.BuildInitdb)
+	opened, err := w.wal.Open(ctx, o.log(s), o.task.Term, o.task.Build == aurora.BuildInitdb || o.task.Build == aurora.BuildRestore)
 	if errors.Is(err, wal.ErrStale) {
 		st, statusErr := w.wal.Status(ctx, o.log(s))
 		if statusErr != nil {

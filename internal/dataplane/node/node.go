@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/daybreakdb/daybreak/internal/aurora"
+	"github.com/daybreakdb/daybreak/internal/blob"
 	"github.com/daybreakdb/daybreak/internal/dataplane/postgres"
 	"github.com/daybreakdb/daybreak/internal/dataplane/wal"
 	"github.com/daybreakdb/daybreak/internal/keyring"
@@ -52,6 +53,12 @@ type Config struct {
 	// taken; 0: 1 GiB.
 	BaseLimit int64
 
+	// Backups is the object store of backups; nil: a directory of this host.
+	Backups blob.Store
+	// SweepInterval is how often backups that are not needed are deleted; 0: every
+	// ten minutes.
+	SweepInterval time.Duration
+
 	Metrics prometheus.Registerer // nil: no metrics
 }
 
@@ -70,6 +77,7 @@ func Run(ctx context.Context, c Config) error {
 	defer n.running.Wait()
 	n.running.Go(func() { n.register(ctx) })
 	n.running.Go(func() { n.keepBases(ctx) })
+	n.running.Go(func() { n.sweepBackups(ctx) })
 	n.running.Go(func() { n.reportLogs(ctx) })
 	n.running.Go(func() { n.removeLogs(ctx) })
 	n.running.Go(func() { n.serveLogs(ctx) })
@@ -119,6 +127,9 @@ func newNode(ctx context.Context, c Config) (*node, error) {
 	}
 	if c.StopGrace == 0 {
 		c.StopGrace = defaultStopGrace
+	}
+	if c.Backups == nil {
+		c.Backups = blob.Dir{Root: c.Layout.Backups()}
 	}
 	if c.BaseLimit == 0 {
 		c.BaseLimit = defaultBaseLimit
@@ -188,9 +199,10 @@ func (n *node) dispatch(ctx context.Context) {
 		}
 	}
 	for _, item := range n.clusters.All() {
+		n.startBackups(ctx, item)
 		if kept := item.Value.Status.Retained; n.toRemove(item.Value) {
 			n.start(kept.Instance, func() { n.removeRetained(ctx, item.Value) })
-		} else if n.toDrop(item.Value) {
+		} else if n.toDrop(item.Value) && !n.workers["archive "+item.Key] { // which would open the log again
 			n.start(item.Key, func() { n.dropLog(ctx, item.Value) })
 		} else if n.toMove(item.Value) {
 			n.start("move "+item.Key, func() { n.moveLog(ctx, item.Key) })

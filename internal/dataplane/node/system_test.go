@@ -125,13 +125,16 @@ func (s *system) startNode() {
 }
 
 // createCluster is what the region does for CreateDBCluster.
-func (s *system) createCluster(name string) string {
+func (s *system) createCluster(name string, edits ...func(*aurora.DBCluster)) string {
 	s.Helper()
 	c := aurora.DBCluster{Meta: s.meta("cluster-" + name)}
 	c.Spec = aurora.DBClusterSpec{
 		Identifier: name, DatabaseName: "demo", MasterUsername: "app_owner", MasterPasswordGeneration: 1, EngineVersion: "15.10",
 		MasterUserVerifier: verifier(s.password),
 		AvailabilityZones:  []string{testRegion + "a", testRegion + "b", testRegion + "c"},
+	}
+	for _, edit := range edits {
+		edit(&c)
 	}
 	c.Status.Status = aurora.ClusterStatusCreating
 	claim := state.Name{Kind: state.KindDBCluster, Account: testAccount, Region: testRegion, Name: name}.Claim(c.ResourceID)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/daybreakdb/daybreak/internal/dataplane/contain"
 )
@@ -38,6 +39,13 @@ func (s Server) runContained(cmd *exec.Cmd) error {
 		run, err := contain.Program(cmd.Path)
 		if err != nil {
 			return err
+		}
+		if slices.Contains(cmd.Args, noArchive) { // PostgreSQL asks the shell to run that
+			shell, err := contain.Program("/bin/sh")
+			if err != nil {
+				return err
+			}
+			run = append(run, shell...)
 		}
 		box = contain.Box{Run: run, Read: append(s.Installation.files(), s.Dir), Write: []string{cmd.Dir}, SameFiles: true}
 	}

@@ -57,7 +57,7 @@ func TestDamagedBlocksAreFoundWhenTheyAreRead(t *testing.T) {
 			t.Fatalf("%d bytes at %d: %v", len(p), at, err)
 		}
 	}
-	file, err := os.OpenFile(filepath.Join(c.dir, segmentName(1, 0)), os.O_RDWR, 0)
+	file, err := os.OpenFile(filepath.Join(c.dir, SegmentName(1, 0)), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

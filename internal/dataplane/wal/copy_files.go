@@ -26,7 +26,7 @@ func (c *Copy) write(h History, at LSN, data []byte) error {
 				n = min(n, t.Begin-at)
 			}
 		}
-		name, offset := segmentName(h.at(at), at), int64(at-segmentStart(at))
+		name, offset := SegmentName(h.At(at), at), int64(at-segmentStart(at))
 		f, err := c.file(name)
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (c *Copy) read(s State, p []byte, at LSN) error {
 			}
 		}
 		start := segmentStart(at)
-		if err := c.readChecked(segmentName(s.History.at(at), at), start, p[:n], int64(at-start), s.End); err != nil {
+		if err := c.readChecked(SegmentName(s.History.At(at), at), start, p[:n], int64(at-start), s.End); err != nil {
 			return err
 		}
 		at, p = at+n, p[n:]

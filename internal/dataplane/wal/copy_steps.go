@@ -149,7 +149,7 @@ func (c *Copy) Trim(_ Ballot, before LSN) error {
 	}
 	for at := segmentStart(start); at < before; at += segmentSize {
 		for _, t := range s.History {
-			for _, name := range []string{segmentName(t.ID, at), segmentName(t.ID, at) + checksumSuffix} {
+			for _, name := range []string{SegmentName(t.ID, at), SegmentName(t.ID, at) + checksumSuffix} {
 				if err := os.Remove(filepath.Join(c.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err
 				}

@@ -208,10 +208,10 @@ func (r *reader) command(ctx context.Context, text string) error {
 	if m := historyCommand.FindStringSubmatch(text); m != nil {
 		id, err := strconv.ParseUint(m[1], 10, 32)
 		if err != nil || gate.History.index(uint32(id)) < 0 {
-			return r.fail("could not open file \"pg_wal/%s\": there is no such timeline", historyFileName(uint32(id)))
+			return r.fail("could not open file \"pg_wal/%s\": there is no such timeline", HistoryFileName(uint32(id)))
 		}
 		r.row("TIMELINE_HISTORY", []string{"filename", "content"},
-			[]byte(historyFileName(uint32(id))), []byte(gate.History.File(uint32(id))))
+			[]byte(HistoryFileName(uint32(id))), []byte(gate.History.File(uint32(id))))
 		return r.ready()
 	}
 	m := startCommand.FindStringSubmatch(text)
@@ -249,7 +249,7 @@ func (r *reader) start(ctx context.Context, gate Gate, timeline uint32, at LSN) 
 		return r.fail("requested timeline %d is not in this server's history", timeline)
 	}
 	if at < r.feed.log.Start() {
-		return r.fail("requested WAL segment %s has already been removed", segmentName(timeline, at))
+		return r.fail("requested WAL segment %s has already been removed", SegmentName(timeline, at))
 	}
 	next, ended := gate.History.next(timeline)
 	switch {

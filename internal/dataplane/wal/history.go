@@ -14,13 +14,16 @@ type LSN = postgres.LSN
 
 const (
 	pageSize    = 8 << 10
-	segmentSize = 16 << 20
+	segmentSize = SegmentSize
+
+	// SegmentSize is how much WAL a file of PostgreSQL's holds.
+	SegmentSize = 16 << 20
 )
 
 func segmentStart(at LSN) LSN { return at &^ (segmentSize - 1) }
 
-// segmentName is PostgreSQL's name of the file that holds the byte at a position.
-func segmentName(timeline uint32, at LSN) string {
+// SegmentName is PostgreSQL's name of the file that holds the byte at a position.
+func SegmentName(timeline uint32, at LSN) string {
 	const perID = 1 << 32 / segmentSize
 	n := uint64(at) / segmentSize
 	return fmt.Sprintf("%08X%08X%08X", timeline, n/perID, n%perID)
@@ -36,8 +39,8 @@ type Timeline struct {
 // timeline that was reserved and never written has no length.
 type History []Timeline
 
-// at returns the timeline that a byte belongs to.
-func (h History) at(lsn LSN) uint32 {
+// At returns the timeline that a byte belongs to.
+func (h History) At(lsn LSN) uint32 {
 	id := h[0].ID
 	for _, t := range h[1:] {
 		if t.Begin <= lsn {
@@ -47,7 +50,9 @@ func (h History) at(lsn LSN) uint32 {
 	return id
 }
 
-// newest is the timeline that is being written.
+// Newest is the timeline that is being written.
+func (h History) Newest() uint32 { return h.newest() }
+
 func (h History) newest() uint32 {
 	if len(h) == 0 {
 		return 0
@@ -87,8 +92,8 @@ func (h History) File(id uint32) string {
 	return b.String()
 }
 
-// historyFileName is PostgreSQL's name of that file.
-func historyFileName(id uint32) string { return fmt.Sprintf("%08X.history", id) }
+// HistoryFileName is PostgreSQL's name of that file.
+func HistoryFileName(id uint32) string { return fmt.Sprintf("%08X.history", id) }
 
 // parseHistory reads the history file of a timeline; start is where its oldest
 // ancestor's WAL begins here.

@@ -40,6 +40,13 @@ type scanner struct {
 	page  [pageSize]byte
 	base  LSN // of page
 	have  int // bytes of page that are there
+
+	// Of the record that was read last:
+	record     LSN
+	whole      bool // it was not given up
+	kind, info byte
+	head       [recordHead]byte // the beginning of its body
+	headLen    int
 }
 
 func newScanner(read readAt, limit LSN) *scanner {
@@ -128,6 +135,7 @@ func (s *scanner) next(at LSN) (end LSN, err error) {
 	}
 	var header [recordHeader]byte
 	crc, got := uint32(0), 0
+	s.record, s.whole, s.headLen = at, false, 0
 	for pos := at; ; {
 		part := s.page[pos-s.base : min(s.have, int(pos-s.base)+total-got)]
 		if got < recordHeader {
@@ -135,6 +143,7 @@ func (s *scanner) next(at LSN) (end LSN, err error) {
 			got, part, pos = got+n, part[n:], pos+LSN(n)
 		}
 		crc = crc32.Update(crc, castagnoli, part)
+		s.headLen += copy(s.head[s.headLen:], part)
 		got, pos = got+len(part), pos+LSN(len(part))
 		if got == total {
 			end = align(pos)
@@ -158,6 +167,7 @@ func (s *scanner) next(at LSN) (end LSN, err error) {
 	if want := binary.LittleEndian.Uint32(header[20:]); crc != want {
 		return 0, fmt.Errorf("%w: wrong checksum of the record at %s", errDamaged, at)
 	}
+	s.whole, s.kind, s.info = true, header[17], header[16]
 	if header[17] == resourceXLOG && header[16]&infoMask == infoXLOGSwitch {
 		end = segmentStart(end-1) + segmentSize
 	}

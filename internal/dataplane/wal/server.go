@@ -186,6 +186,7 @@ func (h *Host) handler() http.Handler {
 	})
 	handle(mux, "POST /heard", func(context.Context, struct{}) (answer, error) { return answer{Heard: h.heard()}, nil })
 	mux.HandleFunc("GET /copies", h.orders.handle)
+	mux.HandleFunc("POST /read", h.readCommitted)
 	h.handleBases(mux)
 	return mux
 }

@@ -347,7 +347,9 @@ func (s *shipper) need(xmin uint64) error {
 }
 
 // pgTime is in microseconds since 2000.
-func pgTime(t time.Time) int64 { return t.UnixMicro() - 946684800_000_000 }
+func pgTime(t time.Time) int64 { return t.UnixMicro() - pgEpoch }
+
+const pgEpoch = 946684800_000_000
 
 // reply keeps the connection alive, and tells of what lanes made durable.
 func (s *shipper) reply(ctx context.Context) {

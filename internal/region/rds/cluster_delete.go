@@ -22,9 +22,9 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 	if err := checkFinalSnapshot(in); err != nil {
 		return nil, err
 	}
-	before, err := s.tryDelete(ctx, item.Key)
+	before, err := s.tryDelete(ctx, item.Key, in)
 	for errors.Is(err, state.ErrConflict) {
-		before, err = s.tryDelete(ctx, item.Key) // the cluster or its secret was changed meanwhile
+		before, err = s.tryDelete(ctx, item.Key, in) // the cluster or its secret was changed meanwhile
 	}
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, clusterNotFound(aws.ToString(in.DBClusterIdentifier))
@@ -35,22 +35,71 @@ func (s *service) DeleteDBCluster(ctx context.Context, in *rds.DeleteDBClusterIn
 	return &rds.DeleteDBClusterOutput{DBCluster: s.showCluster(c, &before)}, nil
 }
 
-// tryDelete deletes a cluster with its secret, and says what it was before.
-func (s *service) tryDelete(ctx context.Context, key string) (before aurora.DBCluster, err error) {
+// tryDelete deletes a cluster with its secret, and says what it was before. The
+// cluster goes when its final snapshot is complete.
+func (s *service) tryDelete(ctx context.Context, key string, in *rds.DeleteDBClusterInput) (before aurora.DBCluster, err error) {
 	secret, ops, err := s.dropMasterSecret(ctx, key)
 	if err != nil {
 		return before, err
 	}
+	final, more, err := s.finalSnapshot(ctx, key, in)
+	if err != nil {
+		return before, err
+	}
+	ops = append(ops, more...)
 	_, err = s.updateCluster(ctx, key, func(v *aurora.DBCluster) error {
 		if err := s.checkDelete(ctx, v); err != nil {
 			return err
 		}
+		if final != nil && v.Spec.ArchiveGeneration+1 != final.ArchiveGeneration {
+			return state.ErrConflict // another snapshot was asked for meanwhile
+		}
 		before = *v
+		if final != nil {
+			v.Spec.ArchiveGeneration = final.ArchiveGeneration
+		}
+		v.Spec.KeepBackups = in.DeleteAutomatedBackups != nil && !*in.DeleteAutomatedBackups
 		v.DeleteRequested, v.Spec.Pending, v.Spec.CustomEndpoints = true, nil, nil
 		v.Generation++
 		return secret.take(&v.Spec)
 	}, ops...)
+	if err == nil && final != nil {
+		err = s.awaitSnapshot(ctx, final.ResourceID)
+	}
 	return before, err
+}
+
+// awaitSnapshot waits until a snapshot that was stored is read.
+func (s *service) awaitSnapshot(ctx context.Context, key string) error {
+	item, err := state.DBClusterSnapshots(s.store).Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	return s.snapshots.WaitRevision(ctx, item.Revision)
+}
+
+// finalSnapshot is the snapshot that a cluster ends with, if one is asked for, and
+// what stores it.
+func (s *service) finalSnapshot(ctx context.Context, key string, in *rds.DeleteDBClusterInput) (*aurora.DBClusterSnapshot, []state.Op, error) {
+	if aws.ToBool(in.SkipFinalSnapshot) {
+		return nil, nil, nil
+	}
+	c := scopeOf(ctx)
+	id, err := checkSnapshotIdentifier("FinalDBSnapshotIdentifier", aws.ToString(in.FinalDBSnapshotIdentifier))
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := s.store.Lookup(ctx, c.name(state.KindDBSnapshot, id)); err == nil {
+		return nil, nil, snapshotTaken(id)
+	} else if !errors.Is(err, state.ErrNotFound) {
+		return nil, nil, err
+	}
+	item, err := state.DBClusters(s.store).Get(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	snapshot := newSnapshot(c, &item.Value, id, nil)
+	return snapshot, s.snapshotOps(c, snapshot), nil
 }
 
 // checkDelete refuses to delete what is in use. An instance that is made meanwhile
@@ -85,7 +134,8 @@ func checkFinalSnapshot(in *rds.DeleteDBClusterInput) error {
 	case !skip && id == "":
 		return awswire.InvalidParameterCombination("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.")
 	case !skip:
-		return awswire.InvalidParameterCombination("Final snapshots are not available in this region yet. To delete the cluster and its data, specify SkipFinalSnapshot.")
+		_, err := checkSnapshotIdentifier("FinalDBSnapshotIdentifier", id)
+		return err
 	}
 	return nil
 }

@@ -103,6 +103,11 @@ func (s *service) fillCluster(c scope, out *types.DBCluster, v *aurora.DBCluster
 		PerformanceInsightsEnabled:  &spec.PerformanceInsightsEnabled,
 		PerformanceInsightsKMSKeyId: optional(spec.PerformanceInsightsKMSKeyID),
 	}
+	if of, ok := s.backedUp(v.ResourceID); ok {
+		if earliest, latest, ok := of.window(); ok {
+			out.EarliestRestorableTime, out.LatestRestorableTime = &earliest, &latest
+		}
+	}
 	out.AssociatedRoles = showRoles(v)
 	out.MasterUserSecret = s.showMasterSecret(v)
 	if spec.Stopped != nil {

@@ -5,10 +5,7 @@ import "github.com/daybreakdb/daybreak/internal/region/awswire"
 // refuseLater names the operations of features of Aurora PostgreSQL that are not
 // here. Those that no cluster of Aurora PostgreSQL has are not known.
 func refuseLater(wire *awswire.Service) {
-	wire.Refuse("it has no backups and snapshots yet",
-		"CreateDBClusterSnapshot", "DescribeDBClusterSnapshots", "DeleteDBClusterSnapshot", "CopyDBClusterSnapshot",
-		"DescribeDBClusterSnapshotAttributes", "ModifyDBClusterSnapshotAttribute", "RestoreDBClusterFromSnapshot", "RestoreDBClusterToPointInTime",
-		"DescribeDBClusterAutomatedBackups", "DeleteDBClusterAutomatedBackup", "StartExportTask", "DescribeExportTasks", "CancelExportTask")
+	wire.Refuse("it has no exports of snapshots yet", "StartExportTask", "DescribeExportTasks", "CancelExportTask")
 	wire.Refuse("it has no global databases yet",
 		"CreateGlobalCluster", "ModifyGlobalCluster", "DeleteGlobalCluster", "RemoveFromGlobalCluster", "SwitchoverGlobalCluster", "FailoverGlobalCluster")
 	wire.Refuse("it has no RDS Proxy yet",

@@ -155,7 +155,8 @@ func TestChangesAndDeletionsThatAreRefused(t *testing.T) {
 		t.Errorf("refused changes left something: %+v", c)
 	}
 	wantCode(t, "deletion without a word on snapshots", drop(api.DeleteDBClusterInput{}), "InvalidParameterCombination")
-	wantCode(t, "deletion with a snapshot", drop(api.DeleteDBClusterInput{FinalDBSnapshotIdentifier: str("final")}), "InvalidParameterCombination")
+	wantCode(t, "deletion with a snapshot of no name", drop(api.DeleteDBClusterInput{FinalDBSnapshotIdentifier: str("not_one")}), "InvalidParameterValue")
+	wantCode(t, "deletion with a snapshot and without one", drop(api.DeleteDBClusterInput{FinalDBSnapshotIdentifier: str("final"), SkipFinalSnapshot: aws.Bool(true)}), "InvalidParameterCombination")
 	if err := drop(api.DeleteDBClusterInput{SkipFinalSnapshot: aws.Bool(true)}); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestChangesAndDeletionsThatAreRefused(t *testing.T) {
 	wantCode(t, "too small a page", err, "InvalidParameterValue")
 	_, err = r.DescribeDBInstances(ctx, &api.DescribeDBInstancesInput{Filters: []types.Filter{{Name: str("colour"), Values: []string{"x"}}}})
 	wantCode(t, "a filter that is none", err, "InvalidParameterValue")
-	_, err = r.CreateDBClusterSnapshot(ctx, &api.CreateDBClusterSnapshotInput{DBClusterIdentifier: id, DBClusterSnapshotIdentifier: str("s")})
+	_, err = r.CreateGlobalCluster(ctx, &api.CreateGlobalClusterInput{GlobalClusterIdentifier: id})
 	wantCode(t, "an action that is not there", err, "UnsupportedOperation")
 }
 

@@ -36,7 +36,13 @@ type service struct {
 	parameterGroups *state.Mirror[ParameterGroup]
 	hosts           *state.Mirror[aurora.Host]
 
-	keys      *kms.Keys
+	keys *kms.Keys
+
+	snapshots  *state.Mirror[aurora.DBClusterSnapshot]
+	bases      *state.Mirror[aurora.BaseBackup]
+	archives   *state.Mirror[aurora.Archive]
+	backupSets *state.Mirror[aurora.BackupSet]
+
 	secrets   *secretsmanager.Managed // nil: passwords cannot be managed
 	rotations *state.Mirror[secretsmanager.Rotation]
 
@@ -88,6 +94,18 @@ func (c Config) New(ctx context.Context) (*awswire.Service, error) {
 	if s.keys, err = kms.NewKeys(ctx, store); err != nil {
 		return nil, fmt.Errorf("rds: %w", err)
 	}
+	if s.snapshots, err = state.NewMirror(ctx, state.DBClusterSnapshots(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	if s.bases, err = state.NewMirror(ctx, state.BaseBackups(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	if s.archives, err = state.NewMirror(ctx, state.Archives(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
+	if s.backupSets, err = state.NewMirror(ctx, state.BackupSets(store)); err != nil {
+		return nil, fmt.Errorf("rds: %w", err)
+	}
 	if c.Keyring != nil {
 		s.secrets = secretsmanager.NewManaged(store, c.Keyring)
 	}
@@ -114,6 +132,16 @@ func (s *service) register(wire *awswire.Service) *awswire.Service {
 	awswire.Register(wire, s.DescribeDBClusters)
 	awswire.Register(wire, withKeys(s, s.ModifyDBCluster))
 	awswire.Register(wire, s.DeleteDBCluster)
+	awswire.Register(wire, s.CreateDBClusterSnapshot)
+	awswire.Register(wire, s.DescribeDBClusterSnapshots)
+	awswire.Register(wire, s.DeleteDBClusterSnapshot)
+	awswire.Register(wire, withKeys(s, s.CopyDBClusterSnapshot))
+	awswire.Register(wire, s.DescribeDBClusterSnapshotAttributes)
+	awswire.Register(wire, s.ModifyDBClusterSnapshotAttribute)
+	awswire.Register(wire, withKeys(s, s.RestoreDBClusterFromSnapshot))
+	awswire.Register(wire, withKeys(s, s.RestoreDBClusterToPointInTime))
+	awswire.Register(wire, s.DescribeDBClusterAutomatedBackups)
+	awswire.Register(wire, s.DeleteDBClusterAutomatedBackup)
 	awswire.Register(wire, s.FailoverDBCluster)
 	awswire.Register(wire, s.StopDBCluster)
 	awswire.Register(wire, s.StartDBCluster)

@@ -118,6 +118,13 @@ func (s *service) changeTags(ctx context.Context, arn string, change func([]auro
 		}
 		_, e := endpointOf(&changed, id)
 		return e.Tags, nil
+	case "cluster-snapshot":
+		v, err := s.manualSnapshot(c, name)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := s.updateSnapshot(ctx, v.ResourceID, func(v *aurora.DBClusterSnapshot) error { return edit(&v.Tags) })
+		return changed.Tags, err
 	case "db":
 		item, err := s.instance(c, name)
 		if err != nil {
@@ -172,6 +179,12 @@ func (s *service) ListTagsForResource(ctx context.Context, in *rds.ListTagsForRe
 			return nil, err
 		}
 		tags = item.Value.Spec.CustomEndpoints[at].Tags
+	case "cluster-snapshot":
+		v, err := s.snapshot(c, name)
+		if err != nil {
+			return nil, err
+		}
+		tags = v.Tags
 	case "db":
 		item, err := s.instance(c, name)
 		if err != nil {
