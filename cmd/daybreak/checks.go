@@ -31,7 +31,7 @@ func hostChecks(ctx context.Context, l layout.Layout) []cli.Check {
 
 // checkCopies says what the loss of this machine means.
 func checkCopies(l layout.Layout) cli.Check {
-	check := cli.Check{Name: "copies", Hint: "There are no backups yet: keep dumps elsewhere (pg_dump).",
+	check := cli.Check{Name: "copies", Hint: "Mount another disk, or a network file system, at " + l.Backups() + ": clusters are restored from there.",
 		Detail: "all copies are on this machine: the death of any process loses nothing, the loss of the machine loses everything"}
 	if others, err := link.LoadHosts(l); err == nil && len(others) > 0 {
 		check.Detail = fmt.Sprintf("this is one of %d hosts: what the loss of one means depends on where each cluster's copies are, and describe says it", len(others)+1)
