@@ -240,47 +240,41 @@ func (a SetInstanceStatus) apply(w *World) {
 	st.Status, st.Reason, st.ObservedGeneration = a.Status, a.Reason, a.ObservedGeneration
 }
 
-// SetLagging takes a reader out of the reader endpoint, or back into it.
-type SetLagging struct {
+// Flag is something about an instance that users are told when it begins and ends.
+type Flag string
+
+// The flags, as the log has them.
+const (
+	Lagging     Flag = "lags too much to be read from" // such a reader is not in the reader endpoint
+	Damaged     Flag = "has damaged pages"
+	Unstartable Flag = "cannot be started from its data"
+)
+
+// SetFlag records that users were told of a flag's begin or end.
+type SetFlag struct {
 	Instance string
-	Lagging  bool
+	Flag     Flag
+	On       bool
 }
 
-func (a SetLagging) String() string {
-	if a.Lagging {
-		return a.Instance + " lags too much to be read from"
+func (a SetFlag) String() string {
+	if a.On {
+		return a.Instance + " " + string(a.Flag)
 	}
-	return a.Instance + " does not lag any more"
-}
-func (a SetLagging) apply(w *World) { w.instance(a.Instance).Status.Lagging = a.Lagging }
-
-// SetDamaged records that users were told of an instance's damaged pages.
-type SetDamaged struct {
-	Instance string
-	Damaged  bool
+	return a.Instance + " no longer " + string(a.Flag)
 }
 
-func (a SetDamaged) String() string {
-	if a.Damaged {
-		return a.Instance + " has damaged pages"
+func (a SetFlag) apply(w *World) {
+	st := &w.instance(a.Instance).Status
+	switch a.Flag {
+	case Lagging:
+		st.Lagging = a.On
+	case Damaged:
+		st.Damaged = a.On
+	case Unstartable:
+		st.Unstartable = a.On
 	}
-	return a.Instance + " has no damaged pages any more"
 }
-func (a SetDamaged) apply(w *World) { w.instance(a.Instance).Status.Damaged = a.Damaged }
-
-// SetUnstartable records that users were told that an instance cannot be started.
-type SetUnstartable struct {
-	Instance    string
-	Unstartable bool
-}
-
-func (a SetUnstartable) String() string {
-	if a.Unstartable {
-		return a.Instance + " cannot be started from its data"
-	}
-	return a.Instance + " can be started from its data"
-}
-func (a SetUnstartable) apply(w *World) { w.instance(a.Instance).Status.Unstartable = a.Unstartable }
 
 // SetRecovery records that an instance's data is made anew, and since when.
 type SetRecovery struct {

@@ -18,7 +18,7 @@ func (d *decision) observeDamage() {
 	for i := range d.Instances {
 		in := &d.Instances[i]
 		if damaged := in.Server.Damaged != "" && !d.deleting(in); damaged != in.Status.Damaged {
-			d.do(SetDamaged{in.ResourceID, damaged})
+			d.do(SetFlag{in.ResourceID, Damaged, damaged})
 			if damaged {
 				d.do(Announce{aurora.InstanceDamaged(in)})
 			}

@@ -84,7 +84,7 @@ func (d *decision) observeReaders() {
 		in := &d.Instances[i]
 		reads := in.Status.Task.Role == aurora.RoleReader && in.Server.Role == aurora.RoleReader && d.serves(in) && !d.deleting(in)
 		if lags := reads && in.Server.Lagging; lags != in.Status.Lagging {
-			d.do(SetLagging{in.ResourceID, lags})
+			d.do(SetFlag{in.ResourceID, Lagging, lags})
 			switch {
 			case lags:
 				d.do(Announce{aurora.ReplicationStopped(in)})

@@ -27,7 +27,7 @@ func (d *decision) observeUnstartable() {
 	for i := range d.Instances {
 		in := &d.Instances[i]
 		if is := unstartable(in) && !d.deleting(in); is != in.Status.Unstartable {
-			d.do(SetUnstartable{in.ResourceID, is})
+			d.do(SetFlag{in.ResourceID, Unstartable, is})
 			if is {
 				d.do(Announce{aurora.InstanceUnstartable(in)})
 			}
