@@ -8,11 +8,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -21,31 +19,15 @@ import (
 	sdk "github.com/omnistrate-oss/omnistrate-sdk-go/v1"
 
 	"github.com/daybreakdb/daybreak/internal/blob"
-	"github.com/daybreakdb/daybreak/internal/keyring"
-	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/platform/account"
 	"github.com/daybreakdb/daybreak/internal/platform/audit"
 	"github.com/daybreakdb/daybreak/internal/platform/catalog"
 	"github.com/daybreakdb/daybreak/internal/platform/fleet"
-	"github.com/daybreakdb/daybreak/internal/platform/stack"
 	"github.com/daybreakdb/daybreak/internal/platform/workflow"
-	"github.com/daybreakdb/daybreak/internal/provider"
-	"github.com/daybreakdb/daybreak/internal/region"
-	"github.com/daybreakdb/daybreak/internal/region/awswire"
-	"github.com/daybreakdb/daybreak/internal/region/rds"
-	"github.com/daybreakdb/daybreak/internal/state/statetest"
+	"github.com/daybreakdb/daybreak/test/workflowtest"
 )
 
-// TestMain serves the embedded provider when Terraform starts this binary for it.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "provider" {
-		if err := provider.Serve(os.Args[2]); err != nil {
-			panic(err)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { workflowtest.Main(m) }
 
 // fixture is the API on a real etcd, a real region and a real Terraform. Its stacks
 // use terraform_data, which needs no provider.
@@ -61,43 +43,9 @@ const password = "correct horse"
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	store := statetest.Start(t)
-	quiet := slog.New(slog.DiscardHandler)
-	service, err := rds.New(t.Context(), store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aws, err := region.New(t.Context(), region.Config{Store: store, Logger: quiet, Services: []*awswire.Service{service}, Credentials: awswire.StaticCredentials{{
-		AccessKeyID: "AKIATEST", SecretAccessKey: "test-secret-key", Account: "111122223333", UserARN: "arn:aws:iam::111122223333:root",
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	endpoint := httptest.NewServer(aws)
-	t.Cleanup(endpoint.Close)
-	l, err := layout.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Create(); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := keyring.Open(l.Keys())
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mirror := filepath.Join(l.Root, "providers")
-	if err := provider.WriteMirror(mirror, binary); err != nil {
-		t.Fatal(err)
-	}
-	engine := workflow.New(workflow.Config{
-		Store: store, Keyring: keys, Blobs: blob.Dir{Root: l.Blobs()}, Layout: l, Tool: stack.FindTool, Mirror: mirror, Logger: quiet,
-		Region: stack.Target{Embedded: true, Endpoint: endpoint.URL, Region: "us-west-2", AccessKey: "AKIATEST", SecretKey: "test-secret-key"},
-	})
+	config := workflowtest.Config(t)
+	store, keys, l, quiet := config.Store, config.Keyring, config.Layout, config.Logger
+	engine := workflow.New(config)
 	f := &fixture{
 		t: t, accounts: account.New(account.Config{Store: store, Keyring: keys, Credential: "the-installations-own"}),
 		audit: audit.New(audit.Config{Store: store, Keyring: keys, Path: filepath.Join(l.Root, "audit.jsonl"), Logger: quiet}),

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,30 +18,13 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
-	"github.com/daybreakdb/daybreak/internal/blob"
-	"github.com/daybreakdb/daybreak/internal/keyring"
-	"github.com/daybreakdb/daybreak/internal/layout"
 	"github.com/daybreakdb/daybreak/internal/platform/rest"
-	"github.com/daybreakdb/daybreak/internal/platform/stack"
 	"github.com/daybreakdb/daybreak/internal/platform/workflow"
-	"github.com/daybreakdb/daybreak/internal/provider"
-	"github.com/daybreakdb/daybreak/internal/region"
-	"github.com/daybreakdb/daybreak/internal/region/awswire"
-	"github.com/daybreakdb/daybreak/internal/region/rds"
 	"github.com/daybreakdb/daybreak/internal/state"
-	"github.com/daybreakdb/daybreak/internal/state/statetest"
+	"github.com/daybreakdb/daybreak/test/workflowtest"
 )
 
-// TestMain serves the embedded provider when Terraform starts this binary for it.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "provider" {
-		if err := provider.Serve(os.Args[2]); err != nil {
-			panic(err)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { workflowtest.Main(m) }
 
 // fixture is an engine on a real etcd, a real region and a real Terraform. Its
 // stacks use terraform_data, which needs no provider.
@@ -59,43 +40,8 @@ const secret = "s3cret-of-the-test"
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	store := statetest.Start(t)
-	service, err := rds.New(t.Context(), store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler, err := region.New(t.Context(), region.Config{Store: store, Logger: slog.New(slog.DiscardHandler), Services: []*awswire.Service{service}, Credentials: awswire.StaticCredentials{{
-		AccessKeyID: "AKIATEST", SecretAccessKey: "test-secret-key", Account: "111122223333", UserARN: "arn:aws:iam::111122223333:root",
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	l, err := layout.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Create(); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := keyring.Open(l.Keys())
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mirror := filepath.Join(l.Root, "providers")
-	if err := provider.WriteMirror(mirror, binary); err != nil {
-		t.Fatal(err)
-	}
-	f := &fixture{t: t, store: store, config: workflow.Config{
-		Store: store, Keyring: keys, Blobs: blob.Dir{Root: l.Blobs()}, Layout: l, Tool: stack.FindTool,
-		Mirror: mirror, Logger: slog.New(slog.DiscardHandler),
-		Region: stack.Target{Embedded: true, Endpoint: server.URL, Region: "us-west-2", AccessKey: "AKIATEST", SecretKey: "test-secret-key"},
-	}}
+	config := workflowtest.Config(t)
+	f := &fixture{t: t, store: config.Store, config: config}
 	f.start()
 	t.Cleanup(func() { f.stop() })
 	return f
